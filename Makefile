@@ -1,0 +1,45 @@
+# One command each. Everything is set up inside the checkout (.venv) from requirements.lock.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+DATA   ?= sekisho-demo
+
+.PHONY: help demo test check format bench faults components clean
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.lock pyproject.toml
+	@echo "setting up $(VENV) (once; about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## start the inquiry centre with synthetic residents and ask it
+	@exec $(BIN)/sekisho demo --data $(DATA)
+
+components: $(STAMP) ## install the Debian packages the tests use for real components, where allowed
+	@sh deploy/components.sh
+
+test: $(STAMP) components ## run the tests
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## format, lint, types, layers, dead code
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/vulture
+
+format: $(STAMP) ## rewrite the code in the project's format
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## measure; writes bench/out/latest.json
+	@$(BIN)/python -m bench
+
+faults: $(STAMP) components ## kill workers and cut commits under load, at full length (minutes)
+	@SEKISHO_FAULTS=full $(BIN)/python -m pytest tests/app/test_faults.py
+
+clean: ## remove what was set up in the checkout
+	rm -rf $(VENV) build bench/out sekisho-demo *.egg-info
