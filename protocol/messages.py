@@ -1,0 +1,214 @@
+"""What travels inside sealed frames, as typed structs.
+
+Every message is a MessagePack array in canonical form. The body of a request and of a response is a byte string that
+holds MessagePack of its own, decoded by operation: so one bad body refuses one request, and commitments cover the
+bytes the peers exchanged. Nothing here knows keys, frames or sessions.
+
+Source: docs/PROTOCOL.md, Messages and Operations.
+"""
+
+from enum import IntEnum
+
+import msgspec
+
+from protocol import limits
+
+
+class Operation(IntEnum):
+    """What a request asks for."""
+
+    INQUIRE_BY_CODE = 1
+    INQUIRE_BY_NAME = 2
+    RECEIPT = 3
+    DISCLAIM = 4
+    BATCH = 5
+
+
+class Request(msgspec.Struct, frozen=True, array_like=True):
+    """[request id (16 bytes, UUIDv7), operation, deadline budget in ms, body]."""
+
+    request_id: bytes
+    operation: int
+    deadline_ms: int
+    body: bytes
+
+
+class RequestBatch(msgspec.Struct, frozen=True, array_like=True):
+    """The signed content of a REQUEST frame: [session id, sequence from 0, issued-at in microseconds, [request]]."""
+
+    session: bytes
+    sequence: int
+    issued_at_us: int
+    requests: list[Request]
+
+
+class InquiryByCode(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """照会 by 住民票コード: affair, step, staff, case reference, 11-digit code as text."""
+
+    affair: str
+    step: int
+    staff: str
+    case: str
+    code: str
+
+
+class InquiryByName(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """照会 by name with address; birth date as YYYY-MM-DD text and sex (1 male, 2 female) are optional."""
+
+    affair: str
+    step: int
+    staff: str
+    case: str
+    name: str
+    address: str
+    birth: str | None = None
+    sex: int | None = None
+
+
+class BatchInquiry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """一括提供方式: affair, step, staff, case, count of records wanted. Known to the protocol so as to be refused by name."""
+
+    affair: str
+    step: int
+    staff: str
+    case: str
+    count: int
+
+
+class ReceiptQuery(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The proof of a known id; tree_size asks for finality in the checkpoint of that size, 0 in the latest."""
+
+    request_id: bytes
+    tree_size: int = 0
+
+
+class Disclaim(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The party's declaration that it never received the answer to this id."""
+
+    request_id: bytes
+    ground: str
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True):
+    """Body of EXACT and VARIANT: the fields that differ by variant, and the record as stored (inquiry's ResidentRecord)."""
+
+    differing: list[str]
+    record: msgspec.Raw
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True):
+    """Body of every other outcome: field at fault or "", what would mend it or "", and when to try again."""
+
+    field: str = ""
+    remedy: str = ""
+    retry_after_ms: int = 0
+
+
+class Response(msgspec.Struct, frozen=True, array_like=True):
+    """A recorded response: [request id, outcome, body, commitment key (32 bytes), entry as its very bytes]."""
+
+    request_id: bytes
+    outcome: int
+    body: bytes
+    key: bytes
+    entry: bytes
+
+
+class BlockShare(msgspec.Struct, frozen=True, array_like=True):
+    """A session's run of one block: header bytes, key id, signature, index of the first, responses, range proof."""
+
+    header: bytes
+    key_id: str
+    signature: bytes
+    first: int
+    responses: list[Response]
+    proof: list[bytes]
+
+
+class Transient(msgspec.Struct, frozen=True, array_like=True):
+    """An unrecorded response: [request id, outcome, body]."""
+
+    request_id: bytes
+    outcome: int
+    body: bytes
+
+
+class ResponseBatch(msgspec.Struct, frozen=True, array_like=True):
+    """The content of a RESPONSE frame: at most one share of a block, and any unrecorded responses."""
+
+    share: BlockShare | None
+    transients: list[Transient]
+
+
+class NoticeKind(IntEnum):
+    """What a NOTICE tells the line."""
+
+    CHECKPOINT = 1
+    SUSPENSION = 2
+    RESUMPTION = 3
+    TARIFF = 4
+    HOURS = 5
+    STOP = 6
+    KEYS = 7
+
+
+class Notice(msgspec.Struct, frozen=True, array_like=True):
+    """[kind, issued-at in microseconds, text]; for CHECKPOINT the text is the signed note."""
+
+    kind: int
+    at_us: int
+    text: str
+
+
+class Credit(msgspec.Struct, frozen=True, array_like=True):
+    """How many requests may be unanswered on this connection from now on."""
+
+    window: int
+
+
+class Drain(msgspec.Struct, frozen=True, array_like=True):
+    """No further request is admitted; what is in flight will be answered within so many ms."""
+
+    within_ms: int
+
+
+class Fault(msgspec.Struct, frozen=True, array_like=True):
+    """Why the line is closed: a FaultCode and a sentence without personal data."""
+
+    code: int
+    detail: str
+
+
+encode = msgspec.msgpack.Encoder().encode
+"""Canonical MessagePack of any struct here."""
+
+BODY_DECODERS = {
+    Operation.INQUIRE_BY_CODE: msgspec.msgpack.Decoder(InquiryByCode),
+    Operation.INQUIRE_BY_NAME: msgspec.msgpack.Decoder(InquiryByName),
+    Operation.RECEIPT: msgspec.msgpack.Decoder(ReceiptQuery),
+    Operation.DISCLAIM: msgspec.msgpack.Decoder(Disclaim),
+    Operation.BATCH: msgspec.msgpack.Decoder(BatchInquiry),
+}
+
+Body = InquiryByCode | InquiryByName | ReceiptQuery | Disclaim | BatchInquiry
+
+
+class BodyError(ValueError):
+    """A request body that is not what its operation takes."""
+
+
+def decode_body(operation: int, body: bytes) -> Body:
+    """Read a request's body by its operation.
+
+    Raises: KeyError for an unknown operation; BodyError when it is too long, of the wrong shape, or not canonical.
+    """
+    decoder = BODY_DECODERS[operation]  # type: ignore[index]  # an IntEnum's key equals its int
+    if len(body) > limits.REQUEST_BODY_BYTES_MAX:
+        raise BodyError("the body is too long")
+    try:
+        value: Body = decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise BodyError("the body is malformed") from error
+    if encode(value) != body:
+        raise BodyError("the body is not canonical")
+    return value
