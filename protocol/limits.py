@@ -66,9 +66,7 @@ def check_relations() -> None:
         * (RESPONSE_BODY_BYTES_MAX + ENTRY_BYTES_MAX + _RESPONSE_OVERHEAD_BYTES)
         < FRAME_BYTES_MAX,
         "one frame fits in a block": REQUESTS_PER_FRAME_MAX <= BLOCK_ENTRIES_MAX,
-        "one frame fits in the credit": REQUESTS_PER_FRAME_MAX
-        <= CREDIT_REQUESTS_DEFAULT
-        <= CREDIT_REQUESTS_MAX,
+        "one frame fits in the credit": REQUESTS_PER_FRAME_MAX <= CREDIT_REQUESTS_DEFAULT <= CREDIT_REQUESTS_MAX,
         "a handshake frame is smaller": HANDSHAKE_FRAME_BYTES_MAX < FRAME_BYTES_MAX,
         "a signature fits the handshake": SIGNATURE_BYTES_MAX + 1024 < HANDSHAKE_FRAME_BYTES_MAX,
         "output holds a window of frames": FRAME_BYTES_MAX * 2 < OUTPUT_BYTES_MAX,

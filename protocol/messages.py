@@ -7,7 +7,9 @@ bytes the peers exchanged. Nothing here knows keys, frames or sessions.
 Source: docs/PROTOCOL.md, Messages and Operations.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any, Final
 
 import msgspec
 
@@ -182,7 +184,7 @@ class Fault(msgspec.Struct, frozen=True, array_like=True):
 encode = msgspec.msgpack.Encoder().encode
 """Canonical MessagePack of any struct here."""
 
-BODY_DECODERS = {
+BODY_DECODERS: Final[Mapping[int, msgspec.msgpack.Decoder[Any]]] = {
     Operation.INQUIRE_BY_CODE: msgspec.msgpack.Decoder(InquiryByCode),
     Operation.INQUIRE_BY_NAME: msgspec.msgpack.Decoder(InquiryByName),
     Operation.RECEIPT: msgspec.msgpack.Decoder(ReceiptQuery),
@@ -202,7 +204,7 @@ def decode_body(operation: int, body: bytes) -> Body:
 
     Raises: KeyError for an unknown operation; BodyError when it is too long, of the wrong shape, or not canonical.
     """
-    decoder = BODY_DECODERS[operation]  # type: ignore[index]  # an IntEnum's key equals its int
+    decoder = BODY_DECODERS[operation]
     if len(body) > limits.REQUEST_BODY_BYTES_MAX:
         raise BodyError("the body is too long")
     try:

@@ -76,24 +76,16 @@ def _later(ja: str, en: str) -> Meaning:
 
 CATALOGUE: Final[dict[Outcome, Meaning]] = {
     Outcome.EXACT: _final("該当者あり(完全一致)", "Found, every field the same", charged=True),
-    Outcome.VARIANT: _final(
-        "該当者あり(異体字等の相違)", "Found, with variant characters or notation", charged=True
-    ),
+    Outcome.VARIANT: _final("該当者あり(異体字等の相違)", "Found, with variant characters or notation", charged=True),
     Outcome.NONE: _final("該当者なし", "No such resident"),
     Outcome.AMBIGUOUS: _final("該当者を特定できません", "More than one candidate; nothing is shown"),
     Outcome.RECEIPT: _unrecorded("受領証を再発行しました", "Receipt fetched"),
     Outcome.DISCLAIMED: _final("未受領の申告を受け付けました", "Disclaimed; the fee is reversed"),
     Outcome.AFFAIR_NOT_GRANTED: _final("この事務では利用できません", "This affair is not granted to you"),
-    Outcome.STEP_NOT_GRANTED: _final(
-        "この事務のこの段階では利用できません", "This step of the affair is not granted"
-    ),
-    Outcome.METHOD_NOT_GRANTED: _final(
-        "この提供方式は認められていません", "This method of provision is not granted"
-    ),
+    Outcome.STEP_NOT_GRANTED: _final("この事務のこの段階では利用できません", "This step of the affair is not granted"),
+    Outcome.METHOD_NOT_GRANTED: _final("この提供方式は認められていません", "This method of provision is not granted"),
     Outcome.STAFF_NOT_AUTHORISED: _final("取扱者の権限がありません", "The staff member is not authorised"),
-    Outcome.CASE_REFERENCE_INVALID: _final(
-        "案件番号の形式が正しくありません", "The case reference is not well formed"
-    ),
+    Outcome.CASE_REFERENCE_INVALID: _final("案件番号の形式が正しくありません", "The case reference is not well formed"),
     Outcome.OUTSIDE_HOURS: _final("提供時間外です", "Outside the hours of provision"),
     Outcome.SUSPENDED: _final("提供を停止しています", "Provision is suspended"),
     Outcome.VOLUME_EXCEEDED: _final(
@@ -112,9 +104,7 @@ CATALOGUE: Final[dict[Outcome, Meaning]] = {
     ),
     Outcome.RECEIPT_UNKNOWN: _unrecorded("該当する受領証がありません", "No receipt for this request id"),
     Outcome.NOT_DISCLAIMABLE: _unrecorded("未受領の申告ができません", "This answer cannot be disclaimed"),
-    Outcome.BUSY: _later(
-        "混み合っています。しばらくしてから再送してください", "Busy; send again after the time given"
-    ),
+    Outcome.BUSY: _later("混み合っています。しばらくしてから再送してください", "Busy; send again after the time given"),
     Outcome.UNAVAILABLE: _later(
         "現在利用できません。後ほど再送してください", "Unavailable now; send the same request again"
     ),
@@ -122,9 +112,7 @@ CATALOGUE: Final[dict[Outcome, Meaning]] = {
         "処理結果を確認中です。同じ要求を再送してください", "Being settled; send the same request again"
     ),
     Outcome.STALE_REQUEST_ID: _unrecorded("要求番号の時刻が古すぎます", "The request id is too old"),
-    Outcome.FUTURE_REQUEST_ID: _unrecorded(
-        "要求番号の時刻が進みすぎています", "The request id is from the future"
-    ),
+    Outcome.FUTURE_REQUEST_ID: _unrecorded("要求番号の時刻が進みすぎています", "The request id is from the future"),
     Outcome.DUPLICATE_IN_FRAME: _unrecorded(
         "同じ要求番号が重複しています", "The same request id stands twice in a frame"
     ),
