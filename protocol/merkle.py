@@ -121,6 +121,36 @@ def root_from_range(leaves: Sequence[bytes], *, lo: int, size: int, proof: Seque
     return nodes[0]
 
 
+def paths_from_range(leaves: Sequence[bytes], *, lo: int, size: int, proof: Sequence[bytes]) -> list[list[bytes]]:
+    """An inclusion proof for each leaf of a range whose proof was already verified.
+
+    Raises: ProofError like root_from_range.
+    """
+    hi = lo + len(leaves)
+    root_from_range(leaves, lo=lo, size=size, proof=proof)
+    paths: list[list[bytes]] = [[] for _ in leaves]
+    places = list(range(lo, hi))
+    nodes = dict(enumerate(leaves, lo))
+    at = 0
+    while size > 1:
+        if lo & 1:
+            nodes[lo - 1] = proof[at]
+            at += 1
+        if hi & 1 and hi < size:
+            nodes[hi] = proof[at]
+            at += 1
+        for path, place in zip(paths, places, strict=True):
+            sibling = nodes.get(place ^ 1)
+            if sibling is not None:
+                path.append(sibling)
+        lo, hi, size = lo >> 1, (hi + 1) >> 1, (size + 1) >> 1
+        nodes = {
+            i: node_hash(nodes[2 * i], nodes[2 * i + 1]) if 2 * i + 1 in nodes else nodes[2 * i] for i in range(lo, hi)
+        }
+        places = [place >> 1 for place in places]
+    return paths
+
+
 def verify_range(leaves: Sequence[bytes], *, lo: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
     """Check that the leaf hashes stand at [lo, lo + len(leaves)) under `root`. Raises: ProofError."""
     if root_from_range(leaves, lo=lo, size=size, proof=proof) != root:

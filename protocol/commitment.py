@@ -1,0 +1,36 @@
+"""Commitments: keyed digests of a question and its answer, safe to keep when the data is gone.
+
+A digest of low-entropy data could be guessed, so each (party, request id) has a key of its own, derived from a monthly
+key that is destroyed with its month. The party receives its key in the opening; the ledger never holds it.
+
+Shapes: the month is that of the request id's own time, UTC, as "YYYY-MM". Every key and digest is 32 bytes.
+"""
+
+import hmac
+from datetime import UTC, datetime
+from typing import NewType
+
+from protocol.request_id import time_ms
+
+CommitmentKey = NewType("CommitmentKey", bytes)
+_digest = hmac.digest
+
+
+def month_of(request_id: bytes) -> str:
+    """The month whose key covers this request id, from the time inside it."""
+    return datetime.fromtimestamp(time_ms(request_id) / 1000, UTC).strftime("%Y-%m")
+
+
+def commitment_key(month_key: bytes, party: str, request_id: bytes) -> CommitmentKey:
+    """HMAC-SHA256(month key, "sekisho/1 commitment" 00 party 00 request id)."""
+    return CommitmentKey(_digest(month_key, b"sekisho/1 commitment\0" + party.encode() + b"\0" + request_id, "sha256"))
+
+
+def request_commitment(key: bytes, operation: int, body: bytes) -> bytes:
+    """HMAC-SHA256(key, "q" | u8 operation | body). The deadline is no part of the question."""
+    return _digest(key, b"q" + operation.to_bytes(1, "big") + body, "sha256")
+
+
+def response_commitment(key: bytes, outcome: int, body: bytes) -> bytes:
+    """HMAC-SHA256(key, "a" | u16 outcome | body)."""
+    return _digest(key, b"a" + outcome.to_bytes(2, "big") + body, "sha256")
