@@ -20,6 +20,7 @@ from protocol.handshake import Hello, Welcome
 from protocol.keys import Algorithm, PublicKey, SignatureInvalid, context
 from protocol.line import LineEnd, read_message
 from protocol.messages import BlockShare, Credit, Drain, Notice, RequestBatch, ResponseBatch, Transient, encode
+from protocol.request_id import is_request_id
 from protocol.session import derive_session, ephemeral_public
 from protocol.states import State
 
@@ -203,8 +204,8 @@ class CentreLine(LineEnd):
             )
         self._verify(envelope, _REQUEST_CONTEXT + body)
         for request in batch.requests:
-            if len(request.request_id) != 16 or not 0 <= request.operation < 256:
-                raise RemoteProtocolError(FaultCode.MALFORMED, "a request id has 16 bytes and an operation 8 bits")
+            if not is_request_id(request.request_id) or not 0 <= request.operation < 256:
+                raise RemoteProtocolError(FaultCode.MALFORMED, "a request id is a UUIDv7 and an operation has 8 bits")
         if self.in_flight + count > self.credit:
             raise RemoteProtocolError(
                 FaultCode.CREDIT_EXCEEDED, f"{self.in_flight + count} requests in flight; the credit is {self.credit}"
