@@ -11,10 +11,10 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
+from certs.names import CENTRE_PARTY
 from gateway.directory.affairs import AFFAIRS
 from gateway.directory.errors import DirectoryInvalid
 from gateway.directory.model import (
-    CENTRE_ID,
     DAY_MINUTES,
     IDENT_PATTERN,
     STAFF_PATTERN,
@@ -99,8 +99,10 @@ def _check_parties(parties: Sequence[Party]) -> None:
     for party in parties:
         at = _At(f"party {party.id}")
         at.ident(party.id, "id")
-        named = (party.id == CENTRE_ID) == (party.kind is PartyKind.CENTRE)
-        at.need(named, "id", f"{party.id!r} as a {party.kind.value}", f'name the centre, and it alone, "{CENTRE_ID}"')
+        named = (party.id == CENTRE_PARTY) == (party.kind is PartyKind.CENTRE)
+        at.need(
+            named, "id", f"{party.id!r} as a {party.kind.value}", f'name the centre, and it alone, "{CENTRE_PARTY}"'
+        )
         at.text(party.name_ja, "name_ja", limits.NAME_CHARS_MAX)
         at.text(party.name_en, "name_en", limits.NAME_CHARS_MAX)
         at.need(1 <= party.weight <= WEIGHT_MAX, "weight", f"{party.weight}", f"write 1 to {WEIGHT_MAX}")

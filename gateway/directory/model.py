@@ -19,8 +19,6 @@ from protocol import limits
 IDENT_PATTERN: Final = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
 """Ids of parties and lines, as they stand in line://<party>/<line>."""
 STAFF_PATTERN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,38}[A-Za-z0-9])?"
-CENTRE_ID: Final = "centre"
-"""The id of the centre itself, as in the names of its own lines; no other party may bear it."""
 DAY_MINUTES: Final = 24 * 60
 
 
