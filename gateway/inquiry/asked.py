@@ -53,7 +53,9 @@ class Asked:
         self.body = body
         self.decision = decision
         self.arrived = arrived
-        budget_ms = request.deadline_ms if 0 < request.deadline_ms <= limits.DEADLINE_MS_MAX else limits.DEADLINE_MS_DEFAULT
+        budget_ms = (
+            request.deadline_ms if 0 < request.deadline_ms <= limits.DEADLINE_MS_MAX else limits.DEADLINE_MS_DEFAULT
+        )
         self.deadline = arrived + budget_ms / 1000
         self.off_clock = off_clock
         self.parked: list[Asked] | None = None

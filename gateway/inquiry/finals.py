@@ -59,8 +59,23 @@ def make_final(
     matter, step = matter_of(asked)
     entry = encode_entry(
         Entry(
-            1, party, asked.line, request_id, commitment, request.operation, matter, step, counterparty, outcome, kind,
-            yen, commission, terms, response_commitment(key, outcome, body), at_us, ref,
+            1,
+            party,
+            asked.line,
+            request_id,
+            commitment,
+            request.operation,
+            matter,
+            step,
+            counterparty,
+            outcome,
+            kind,
+            yen,
+            commission,
+            terms,
+            response_commitment(key, outcome, body),
+            at_us,
+            ref,
         )  # fmt: skip
     )
     claims = [(party, request_id, turn, commitment)]

@@ -40,23 +40,28 @@ class Origin(Protocol):
         """Recorded responses."""
 
 
+class Source(Protocol):
+    """The request behind a response."""
+
+    done: bool
+
+
 class Final:
     """One response to be recorded.
 
-    claims: (party, request id, turn, commitment) each; the index is given when the block is built. `abandoned` is set
-    by whoever already told the origin PENDING: the entry stands then, but this response must not leave.
+    claims: (party, request id, turn, commitment) each; the index is given when the block is built. source is the
+    request; once it is done (its asker was told PENDING) the entry may still stand, but this response must not leave.
     """
 
-    __slots__ = ("abandoned", "claims", "origin", "response", "source")
+    __slots__ = ("claims", "origin", "response", "source")
 
     def __init__(
-        self, *, origin: Origin, response: Response, claims: list[tuple[str, bytes, int, bytes]], source: object
+        self, *, origin: Origin, response: Response, claims: list[tuple[str, bytes, int, bytes]], source: Source
     ) -> None:
         self.origin = origin
         self.response = response
         self.claims = claims
         self.source = source
-        self.abandoned = False
 
 
 class Signed(Protocol):
@@ -181,8 +186,13 @@ class Recorder:
         wanted = [(claim[0], claim[1], claim[2]) for final in finals for claim in final.claims]
         taken = await self._store.taken_claims(wanted)
         losers = [f for f in finals if any((c[0], c[1], c[2]) in taken for c in f.claims)]
-        if not losers:  # the winner's transaction is undone since: simply try again
-            return finals
+        if not losers:  # two of one batch want the same claim: the first keeps it
+            seen: set[tuple[str, bytes, int]] = set()
+            for final in finals:
+                keys = {(claim[0], claim[1], claim[2]) for claim in final.claims}
+                if keys & seen:
+                    losers.append(final)
+                seen |= keys
         self._lost(losers)
         lost = set(map(id, losers))
         return [final for final in finals if id(final) not in lost]
@@ -197,7 +207,7 @@ class Recorder:
                 hi < size
                 and hi - lo < limits.RESPONSES_PER_FRAME_MAX
                 and finals[hi].origin is origin
-                and not finals[hi].abandoned
+                and not finals[hi].source.done
             ):
                 hi += 1
             if hi == lo:

@@ -22,7 +22,9 @@ _DEADLINE: Final = Refused(
 )
 
 
-def transient(request_id: bytes, outcome: Outcome, *, field: str = "", remedy: str = "", after_ms: int = 0) -> Transient:
+def transient(
+    request_id: bytes, outcome: Outcome, *, field: str = "", remedy: str = "", after_ms: int = 0
+) -> Transient:
     """An unrecorded response."""
     return Transient(request_id, int(outcome), encode(Refusal(field, remedy, after_ms)))
 
@@ -71,8 +73,14 @@ def admit(
             decision = _DEADLINE
         admitted.append(
             Asked(
-                origin=origin, party=party, line=line, request=request, body=body, decision=decision,
-                arrived=arrived, off_clock=off_clock,
+                origin=origin,
+                party=party,
+                line=line,
+                request=request,
+                body=body,
+                decision=decision,
+                arrived=arrived,
+                off_clock=off_clock,
             )  # fmt: skip
         )
     return admitted, refused
