@@ -132,8 +132,11 @@ class CentreLine(LineEnd):
         return self._seal(FrameType.NOTICE, encode(notice))
 
     def send_credit(self, window: int) -> bytes:
-        """A new window of unanswered requests. A smaller one binds the peer when CREDIT reaches it, so it is enforced
-        here only once what was in flight is answered."""
+        """A new window of unanswered requests.
+
+        A smaller one binds the peer when CREDIT reaches it; as requests may be on their way, this end goes on
+        enforcing the largest window it ever gave.
+        """
         if not 0 < window <= limits.CREDIT_REQUESTS_MAX:
             raise LocalProtocolError(f"a window of {window} is outside its bounds")
         self.credit = max(window, self.credit)
@@ -141,9 +144,8 @@ class CentreLine(LineEnd):
 
     def send_drain(self, within_ms: int) -> bytes:
         """No further request will be admitted on this connection."""
-        frame = self._seal(FrameType.DRAIN, encode(Drain(within_ms)))
         self._to(State.DRAINING)
-        return frame
+        return self._seal(FrameType.DRAIN, encode(Drain(within_ms)))
 
     def _answered(self, count: int) -> None:
         self.in_flight -= count
