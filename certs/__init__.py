@@ -1,0 +1,58 @@
+"""The line's PKI: whom a certificate names, profiles, chain and revocation, development CA, TLS contexts."""
+
+from certs.anchors import TrustAnchors
+from certs.authority import DevelopmentAuthority, Issued
+from certs.contexts import LineFiles, client_context, server_context
+from certs.errors import (
+    AnchorsError,
+    AuthorityError,
+    AuthorityProblem,
+    CertificateRefused,
+    CertsError,
+    LineNameError,
+    MaterialError,
+    MaterialProblem,
+    ProtocolNotAgreedError,
+    Refusal,
+    RevocationListError,
+)
+from certs.material import Material, TlsMaterial
+from certs.names import CENTRE_PARTY, LineName, parse_line_name, parse_line_uri
+from certs.profiles import CENTRE, LINE, PROFILES, Profile, Usage
+from certs.revocation import RevocationList, RevocationLists
+from certs.verification import LineCertificate, verify_line_certificate
+
+__all__ = [
+    "CENTRE",
+    "CENTRE_PARTY",
+    "LINE",
+    "PROFILES",
+    "AnchorsError",
+    "AuthorityError",
+    "AuthorityProblem",
+    "CertificateRefused",
+    "CertsError",
+    "DevelopmentAuthority",
+    "Issued",
+    "LineCertificate",
+    "LineFiles",
+    "LineName",
+    "LineNameError",
+    "Material",
+    "MaterialError",
+    "MaterialProblem",
+    "Profile",
+    "ProtocolNotAgreedError",
+    "Refusal",
+    "RevocationList",
+    "RevocationListError",
+    "RevocationLists",
+    "TlsMaterial",
+    "TrustAnchors",
+    "Usage",
+    "client_context",
+    "parse_line_name",
+    "parse_line_uri",
+    "server_context",
+    "verify_line_certificate",
+]

@@ -20,6 +20,7 @@ from protocol.handshake import Hello, Welcome
 from protocol.keys import Algorithm, PublicKey, SignatureInvalid, context
 from protocol.line import LineEnd, read_message
 from protocol.messages import BlockShare, Credit, Drain, Notice, RequestBatch, ResponseBatch, Transient, encode
+from protocol.request_id import is_request_id
 from protocol.session import derive_session, ephemeral_public
 from protocol.states import State
 
@@ -131,8 +132,11 @@ class CentreLine(LineEnd):
         return self._seal(FrameType.NOTICE, encode(notice))
 
     def send_credit(self, window: int) -> bytes:
-        """A new window of unanswered requests. A smaller one binds the peer when CREDIT reaches it, so it is enforced
-        here only once what was in flight is answered."""
+        """A new window of unanswered requests.
+
+        A smaller one binds the peer when CREDIT reaches it; as requests may be on their way, this end goes on
+        enforcing the largest window it ever gave.
+        """
         if not 0 < window <= limits.CREDIT_REQUESTS_MAX:
             raise LocalProtocolError(f"a window of {window} is outside its bounds")
         self.credit = max(window, self.credit)
@@ -140,9 +144,8 @@ class CentreLine(LineEnd):
 
     def send_drain(self, within_ms: int) -> bytes:
         """No further request will be admitted on this connection."""
-        frame = self._seal(FrameType.DRAIN, encode(Drain(within_ms)))
         self._to(State.DRAINING)
-        return frame
+        return self._seal(FrameType.DRAIN, encode(Drain(within_ms)))
 
     def _answered(self, count: int) -> None:
         self.in_flight -= count
@@ -203,8 +206,8 @@ class CentreLine(LineEnd):
             )
         self._verify(envelope, _REQUEST_CONTEXT + body)
         for request in batch.requests:
-            if len(request.request_id) != 16 or not 0 <= request.operation < 256:
-                raise RemoteProtocolError(FaultCode.MALFORMED, "a request id has 16 bytes and an operation 8 bits")
+            if not is_request_id(request.request_id) or not 0 <= request.operation < 256:
+                raise RemoteProtocolError(FaultCode.MALFORMED, "a request id is a UUIDv7 and an operation has 8 bits")
         if self.in_flight + count > self.credit:
             raise RemoteProtocolError(
                 FaultCode.CREDIT_EXCEEDED, f"{self.in_flight + count} requests in flight; the credit is {self.credit}"

@@ -8,16 +8,17 @@ Shapes: the month is that of the request id's own time, UTC, as "YYYY-MM". Every
 
 import hmac
 from datetime import UTC, datetime
-from typing import NewType
+from typing import Final, NewType
 
 from protocol.request_id import time_ms
 
+COMMITMENT_KEY_BYTES: Final = 32
 CommitmentKey = NewType("CommitmentKey", bytes)
 _digest = hmac.digest
 
 
 def month_of(request_id: bytes) -> str:
-    """The month whose key covers this request id, from the time inside it."""
+    """The month whose key covers this request id, from the time inside it. Raises: ValueError past the year 9999."""
     return datetime.fromtimestamp(time_ms(request_id) / 1000, UTC).strftime("%Y-%m")
 
 
@@ -27,10 +28,17 @@ def commitment_key(month_key: bytes, party: str, request_id: bytes) -> Commitmen
 
 
 def request_commitment(key: bytes, operation: int, body: bytes) -> bytes:
-    """HMAC-SHA256(key, "q" | u8 operation | body). The deadline is no part of the question."""
+    """HMAC-SHA256(key, "q" | u8 operation | body). The deadline is no part of the question.
+
+    Raises: ValueError for an operation outside u8.
+    """
+    if not 0 <= operation < 1 << 8:
+        raise ValueError(f"operation {operation} is outside u8")
     return _digest(key, b"q" + operation.to_bytes(1, "big") + body, "sha256")
 
 
 def response_commitment(key: bytes, outcome: int, body: bytes) -> bytes:
-    """HMAC-SHA256(key, "a" | u16 outcome | body)."""
+    """HMAC-SHA256(key, "a" | u16 outcome | body). Raises: ValueError for an outcome outside u16."""
+    if not 0 <= outcome < 1 << 16:
+        raise ValueError(f"outcome {outcome} is outside u16")
     return _digest(key, b"a" + outcome.to_bytes(2, "big") + body, "sha256")

@@ -11,6 +11,7 @@ import hashlib
 from typing import Final
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol import limits
 from protocol.errors import FaultCode, RemoteProtocolError
@@ -66,13 +67,17 @@ def welcome_to_sign(body: bytes, *, binding: bytes, hello_body: bytes) -> bytes:
 def _check_points(nonce: bytes, ephemeral: bytes) -> None:
     if len(nonce) != NONCE_BYTES or len(ephemeral) != POINT_BYTES:
         raise RemoteProtocolError(FaultCode.MALFORMED, "a nonce has 32 bytes and an ephemeral key 65")
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), ephemeral)
+    except ValueError:
+        raise RemoteProtocolError(FaultCode.MALFORMED, "the ephemeral key is not a P-256 point") from None
 
 
 def read_hello(body: bytes) -> Hello:
     """Read HELLO's body. Raises: RemoteProtocolError(MALFORMED | NOT_CANONICAL | VERSION_UNKNOWN)."""
     try:
         hello = _hello.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise RemoteProtocolError(FaultCode.MALFORMED, "HELLO is malformed") from None
     if encode(hello) != body:
         raise RemoteProtocolError(FaultCode.NOT_CANONICAL, "HELLO is not canonical")
@@ -91,7 +96,7 @@ def read_welcome(body: bytes, *, hello: Hello) -> Welcome:
     """
     try:
         welcome = _welcome.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise RemoteProtocolError(FaultCode.MALFORMED, "WELCOME is malformed") from None
     if encode(welcome) != body:
         raise RemoteProtocolError(FaultCode.NOT_CANONICAL, "WELCOME is not canonical")

@@ -100,8 +100,11 @@ def encode_entry(entry: Entry) -> bytes:
 
 
 def decode_entry(data: bytes) -> Entry:
-    """Read an entry. Raises: NotCanonicalError, msgspec.ValidationError, msgspec.DecodeError."""
-    entry = _decode_entry(data)
+    """Read an entry. Raises: NotCanonicalError, msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError."""
+    try:
+        entry = _decode_entry(data)
+    except RecursionError:
+        raise NotCanonicalError("entry is nested too deeply") from None
     if _encode(entry) != data:
         raise NotCanonicalError("entry is not canonical")
     return entry
@@ -114,7 +117,10 @@ def encode_header(header: BlockHeader) -> bytes:
 
 def decode_header(data: bytes) -> BlockHeader:
     """Read a header. Raises: NotCanonicalError, msgspec.ValidationError, msgspec.DecodeError."""
-    header = _decode_header(data)
+    try:
+        header = _decode_header(data)
+    except RecursionError:
+        raise NotCanonicalError("block header is nested too deeply") from None
     if _encode(header) != data:
         raise NotCanonicalError("block header is not canonical")
     if len(header.stream) != 16 or len(header.previous) != 32 or len(header.root) != 32:

@@ -6,7 +6,7 @@ private keys (a caller signs what `*_to_sign` returns and hands the signature ba
 """
 
 from abc import ABC, abstractmethod
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -17,7 +17,8 @@ from protocol.messages import Fault, encode
 from protocol.session import Opener, Sealer, SessionKeys
 from protocol.states import SEALED, TRANSITIONS, State, check_receivable
 
-PING_BYTES = 8
+PING_BYTES: Final = 8
+PONGS_OWED_MAX: Final = 16
 _fault = msgspec.msgpack.Decoder(Fault)
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ class LineEnd(ABC):
         self._reader = FrameReader(limits.HANDSHAKE_FRAME_BYTES_MAX)
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
-        self._replies: list[bytes] = []
+        self._pings: list[bytes] = []
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> list[object]:
         """Events in the bytes, in order.
@@ -71,11 +72,14 @@ class LineEnd(ABC):
         return events
 
     def take_replies(self) -> bytes:
-        """Frames this end owes without being asked (PONG); to be written after each receive_data."""
-        if not self._replies:
+        """Frames this end owes without being asked (PONG); to be written after each receive_data.
+
+        They are sealed here, not on receipt: a seal's number is its place in what is written.
+        """
+        if not self._pings or self.state is State.CLOSED:
             return b""
-        out = b"".join(self._replies)
-        self._replies.clear()
+        out = b"".join([self._seal(FrameType.PONG, token) for token in self._pings])
+        self._pings.clear()
         return out
 
     def ping(self, token: bytes) -> bytes:
@@ -105,10 +109,12 @@ class LineEnd(ABC):
         if frame.type is FrameType.PING:
             if len(content) != PING_BYTES:
                 raise RemoteProtocolError(FaultCode.MALFORMED, "a PING carries 8 bytes")
-            if len(self._replies) < 16:  # a flood of PINGs in one read earns no more
-                self._replies.append(self._seal(FrameType.PONG, content))
+            if len(self._pings) < PONGS_OWED_MAX:  # a flood of PINGs in one read earns no more
+                self._pings.append(content)
             return None
         if frame.type is FrameType.PONG:
+            if len(content) != PING_BYTES:
+                raise RemoteProtocolError(FaultCode.MALFORMED, "a PONG carries 8 bytes")
             return Ponged(content)
         if frame.type is FrameType.FAULT:
             told = read_message(_fault, content, "FAULT")

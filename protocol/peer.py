@@ -14,7 +14,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol import handshake, limits
-from protocol.commitment import request_commitment, response_commitment
+from protocol.commitment import COMMITMENT_KEY_BYTES, request_commitment, response_commitment
 from protocol.envelope import pack, unpack
 from protocol.errors import FaultCode, LocalProtocolError, RemoteProtocolError
 from protocol.frames import FrameType, encode_frame
@@ -24,6 +24,7 @@ from protocol.ledger import BlockKind, Entry, decode_entry
 from protocol.line import LineEnd, read_message
 from protocol.merkle import ProofError, leaf_hash, paths_from_range, verify_range
 from protocol.messages import BlockShare, Credit, Drain, Notice, Request, RequestBatch, ResponseBatch, encode
+from protocol.outcomes import CATALOGUE
 from protocol.receipt import Opening, Proof, Receipt, ReceiptError, verify_block_signature
 from protocol.session import derive_session, ephemeral_public
 from protocol.states import State
@@ -34,6 +35,7 @@ _notice = msgspec.msgpack.Decoder(Notice)
 _credit = msgspec.msgpack.Decoder(Credit)
 _drain = msgspec.msgpack.Decoder(Drain)
 _REQUEST_CONTEXT = context("request")
+_RECORDED = frozenset(int(outcome) for outcome, meaning in CATALOGUE.items() if meaning.recorded)
 
 
 class Welcomed(msgspec.Struct, frozen=True):
@@ -144,9 +146,19 @@ class PeerLine(LineEnd):
         return self.credit - len(self.pending) if self.state is State.ASKING else 0
 
     def requests_to_sign(self, requests: Sequence[Request]) -> tuple[bytes, bytes]:
-        """A REQUEST's body, and what this line's key must sign; follow with send_requests, in the same order."""
+        """A REQUEST's body, and what this line's key must sign; follow with send_requests, in the same order.
+
+        Takes the credit and the sequence number: when the signature cannot be made, close the line. Raises:
+        LocalProtocolError over the credit or for an id that is already in flight; then nothing was taken.
+        """
         if not 0 < len(requests) <= limits.REQUESTS_PER_FRAME_MAX:
             raise LocalProtocolError(f"{len(requests)} requests do not make a frame")
+        if len(requests) > self.free_credit:
+            raise LocalProtocolError(f"{len(requests)} requests; the free credit is {self.free_credit}")
+        asked = {request.request_id: request for request in requests}
+        if len(asked) != len(requests) or not self.pending.keys().isdisjoint(asked):
+            raise LocalProtocolError("a request id is already in flight on this connection")
+        self.pending.update(asked)
         body = encode(RequestBatch(self.session, self._sequence, self._now_us(), list(requests)))
         self._sequence += 1
         return body, _REQUEST_CONTEXT + body
@@ -154,13 +166,12 @@ class PeerLine(LineEnd):
     def send_requests(
         self, requests: Sequence[Request], body: bytes, *, algorithm: Algorithm, key_id: str, signature: bytes
     ) -> bytes:
-        """The REQUEST frame. Raises: LocalProtocolError over the credit, or for an id that is already in flight."""
-        if len(requests) > self.free_credit:
-            raise LocalProtocolError(f"{len(requests)} requests; the free credit is {self.free_credit}")
-        for request in requests:
-            if request.request_id in self.pending:
-                raise LocalProtocolError("a request id is already in flight on this connection")
-            self.pending[request.request_id] = request
+        """The REQUEST frame, also when DRAIN came while it was signed: the centre turns it away by name.
+
+        Raises: LocalProtocolError for requests that requests_to_sign did not take.
+        """
+        if any(self.pending.get(request.request_id) is not request for request in requests):
+            raise LocalProtocolError("requests_to_sign comes first")
         return self._seal(FrameType.REQUEST, pack(algorithm, key_id, signature, body))
 
     def _event(self, kind: FrameType, content: bytes) -> object | None:
@@ -211,6 +222,10 @@ class PeerLine(LineEnd):
         results = []
         for transient in batch.transients:
             request = self._take(transient.request_id)
+            if transient.outcome in _RECORDED:
+                raise RemoteProtocolError(
+                    FaultCode.PROOF_INVALID, f"outcome {transient.outcome} came without the proof it must have"
+                )
             results.append(Result(request, transient.outcome, transient.body, None))
         if batch.share is not None:
             try:
@@ -244,6 +259,7 @@ class PeerLine(LineEnd):
             answered = response_commitment(response.key, response.outcome, response.body)
             if not (
                 entry.party == self.party
+                and len(response.key) == COMMITMENT_KEY_BYTES
                 and entry.request_id == request.request_id
                 and entry.operation == request.operation
                 and entry.outcome == response.outcome

@@ -16,7 +16,7 @@ import msgpack
 import msgspec
 
 from protocol.checkpoint import Checkpoint, NoteError, parse_note, verify_note
-from protocol.commitment import request_commitment, response_commitment
+from protocol.commitment import COMMITMENT_KEY_BYTES, request_commitment, response_commitment
 from protocol.keys import KeysError, Purpose, context
 from protocol.ledger import BLOCK_CONTEXT, BlockHeader, BlockKind, Entry, decode_entry, decode_header, header_hash
 from protocol.merkle import ProofError, leaf_hash, verify_inclusion
@@ -132,6 +132,11 @@ def verify_block_signature(header_bytes: bytes, *, key_id: str, signature: bytes
 
 def check_opening(entry: Entry, opening: Opening) -> None:
     """Hold question and answer against the entry's commitments. Raises: ReceiptError(COMMITMENT)."""
+    if len(opening.key) != COMMITMENT_KEY_BYTES:
+        # HMAC pads short keys with zeros, so another length could be the same key twice.
+        raise ReceiptError(Fault.COMMITMENT, f"a commitment key has {COMMITMENT_KEY_BYTES} bytes")
+    if not 0 <= opening.operation < 1 << 8 or not 0 <= opening.outcome < 1 << 16:
+        raise ReceiptError(Fault.COMMITMENT, "the operation or the outcome is outside its bounds")
     if entry.operation != opening.operation or entry.outcome != opening.outcome:
         raise ReceiptError(Fault.COMMITMENT, "the entry is about another operation or outcome")
     asked = request_commitment(opening.key, opening.operation, opening.request)

@@ -1,0 +1,399 @@
+"""One worker: its lines, its stages, its stream; the place where the parts of a gateway meet.
+
+    line reader -> admit -> [answer] -> [record] -> outboxes        [x] is a stage with its inbox
+                              \\-> [search] -/
+
+Every request is held in `_open` from admission until its response leaves, under (party, request id): a second copy of
+an id waits for the first, and one clerk, the sweep, tells whoever waits beyond its deadline. A commit in doubt makes
+PENDING, anything else that is late DEADLINE_EXCEEDED or, while the database is away, UNAVAILABLE.
+
+Source: DESIGN sections 4 and 7.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+import trio
+
+from certs.material import TlsMaterial
+from certs.names import LineName
+from gateway.directory.directory import Directory
+from gateway.directory.policy import Granted, Refused, Standing
+from gateway.inquiry.asked import Asked
+from gateway.inquiry.service import Service
+from gateway.ledger.recording import Final, Recorder
+from gateway.line.accept import Acceptor, Connection
+from gateway.line.admission import admit, decide, transient
+from gateway.stage import Inbox, InboxFull, run_stage
+from protocol import limits
+from protocol.centre import RequestsReceived
+from protocol.errors import FaultCode
+from protocol.keys import Algorithm, PublicKey
+from protocol.messages import Notice, Transient, encode, Refusal
+from protocol.outcomes import Outcome
+from protocol.states import State
+
+log = structlog.get_logger()
+
+SWEEP_S = 0.05
+BUSY_RETRY_MS = 100
+DRAIN_S_MAX = 10.0
+INBOX_REQUESTS_PER_PARTY = 8_192
+INBOX_REQUESTS_TOTAL = 65_536
+
+
+class Gauges(Protocol):
+    """What a worker says of itself; gateway.ops.metrics.Metrics is one."""
+
+    def observe_requests(self, requests: list[tuple[int, int, int]]) -> None:
+        """(operation, outcome, duration in microseconds) of requests that were answered."""
+
+    def observe_batch(self, requests: int) -> None:
+        """One look-up answered so many."""
+
+    def observe_block(self, *, entries: int, sign_us: int, commit_us: int) -> None:
+        """One block is durable."""
+
+    def count_fault(self, code: int) -> None:
+        """A line was closed for cause."""
+
+
+class Centre:
+    """What this worker is: role, environment, and its place among the workers of the node."""
+
+    __slots__ = ("environment", "role", "slot", "slots")
+
+    def __init__(self, *, role: str, environment: str, slot: int, slots: int) -> None:
+        self.role = role
+        self.environment = environment
+        self.slot = slot
+        self.slots = slots
+
+
+class Worker:
+    """Implements the acceptor's Gate and the service's Outlet over the parts it is given."""
+
+    def __init__(
+        self,
+        *,
+        centre: Centre,
+        material: TlsMaterial,
+        directory: Callable[[], Directory],
+        sign_welcome: Callable[[bytes], Awaitable[tuple[Algorithm, str, bytes]]],
+        gauges: Gauges,
+        connections_max: int,
+        heartbeat_ms: int = limits.HEARTBEAT_MS,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self.role = centre.role
+        self.environment = centre.environment
+        self.slot = centre.slot
+        self.slots = centre.slots
+        self.now_us = now_us
+        self.database_up = True
+        self.draining = False
+        self._material = material
+        self._directory = directory
+        self._sign_welcome = sign_welcome
+        self._gauges = gauges
+        self._standings: dict[tuple[str, str], Standing] = {}
+        self._open: dict[tuple[str, bytes], Asked] = {}
+        self._parked = 0
+        self._answer = self._new_inbox()
+        self._search = self._new_inbox()
+        self._record: Inbox[list[Final]] = Inbox(
+            capacity_per_key=INBOX_REQUESTS_TOTAL,
+            capacity_total=INBOX_REQUESTS_TOTAL,
+            take_max=limits.BLOCK_ENTRIES_MAX,
+        )
+        self.acceptor = Acceptor(self, connections_max=connections_max, heartbeat_ms=heartbeat_ms)
+
+    @staticmethod
+    def _new_inbox() -> "Inbox[list[Asked]]":
+        return Inbox(
+            capacity_per_key=INBOX_REQUESTS_PER_PARTY,
+            capacity_total=INBOX_REQUESTS_TOTAL,
+            take_max=limits.BLOCK_ENTRIES_MAX,
+        )
+
+    # --- life
+
+    async def run(
+        self,
+        *,
+        listeners: list[trio.SocketListener],
+        service: Service,
+        recorder: Recorder,
+        stop: trio.Event,
+        started: Callable[[], None],
+    ) -> None:
+        """Serve until `stop`, then drain: nothing admitted is lost, and the stream ends with its CLOSE block."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_stage, self._answer, lambda batch: self._answering(service, batch))
+            nursery.start_soon(run_stage, self._search, lambda batch: self._searching(service, batch))
+            nursery.start_soon(run_stage, self._record, lambda batch: self._recording(recorder, batch))
+            nursery.start_soon(self._sweep)
+            async with trio.open_nursery() as lines:
+                lines.start_soon(self.acceptor.serve, listeners)
+                started()
+                await stop.wait()
+                await self._drain(listeners)
+                await recorder.close()
+                for connection in list(self.acceptor.connections):
+                    connection.finish()
+                with trio.move_on_after(1.0):
+                    while self.acceptor.connections:
+                        await trio.sleep(0.01)
+                lines.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
+
+    async def _drain(self, listeners: list[trio.SocketListener]) -> None:
+        self.draining = True
+        for listener in listeners:
+            await listener.aclose()
+        for connection in list(self.acceptor.connections):
+            connection.drain(int(DRAIN_S_MAX * 1000))
+        with trio.move_on_after(DRAIN_S_MAX):
+            while self._open:
+                await trio.sleep(0.005)
+
+    async def _answering(self, service: Service, batch: "list[list[Asked]]") -> None:
+        flat = [asked for frame in batch for asked in frame]
+        self._gauges.observe_batch(len(flat))
+        await service.answer(flat)
+
+    async def _searching(self, service: Service, batch: "list[list[Asked]]") -> None:
+        await service.search([asked for frame in batch for asked in frame])
+
+    async def _recording(self, recorder: Recorder, batch: "list[list[Final]]") -> None:
+        finals = [final for part in batch for final in part]
+        for final in finals:
+            source = final.source
+            if isinstance(source, Asked):
+                source.recording = True
+        await recorder.work([final for final in finals if not self._late(final)])
+
+    def _late(self, final: Final) -> bool:
+        """Dropped before it was committed: its asker has been told already."""
+        return isinstance(final.source, Asked) and final.source.done
+
+    # --- the acceptor's gate
+
+    def tls(self) -> TlsMaterial:
+        """See Gate."""
+        return self._material
+
+    def line_credit(self, name: LineName) -> int | None:
+        """See Gate."""
+        line = self._directory().line(name.party, name.line)
+        return None if line is None else line.requests_in_flight_max
+
+    def line_key(self, name: LineName, key_id: str) -> PublicKey | None:
+        """See Gate."""
+        return self._directory().verifying_key(name.party, name.line, key_id, self.now_us())
+
+    async def sign_welcome(self, signed: bytes) -> tuple[Algorithm, str, bytes]:
+        """See Gate."""
+        return await self._sign_welcome(signed)
+
+    def opened(self, connection: Connection) -> None:
+        """See Gate."""
+        log.info("line_opened", party=connection.name.party, line=connection.name.line)
+
+    def closed(self, connection: Connection, reason: str) -> None:
+        """See Gate."""
+        if reason in FaultCode.__members__:
+            self._gauges.count_fault(FaultCode[reason])
+        log.info("line_closed", party=connection.name.party, line=connection.name.line, reason=reason)
+
+    def turned_away(self, code: FaultCode) -> None:
+        """See Gate."""
+        self._gauges.count_fault(code)
+        log.info("line_turned_away", reason=code.name)
+
+    def requests(self, connection: Connection, received: RequestsReceived) -> None:
+        """See Gate: admit a frame and put what goes on into the answer stage."""
+        requests = received.batch.requests
+        if self.draining or connection.line.state is not State.SERVING:
+            connection.refuse([transient(request.request_id, Outcome.DRAINING) for request in requests])
+            return
+        party = connection.name.party
+        admitted, refused = admit(
+            requests,
+            origin=connection,
+            party=party,
+            line=connection.name.line,
+            standing=self.standing(party, connection.name.line),
+            now_ms=self.now_us() // 1000,
+            arrived=trio.current_time(),
+        )
+        if refused:
+            self._count_transients(refused, requests)
+            connection.refuse(refused)
+        fresh = []
+        opened = self._open
+        for asked in admitted:
+            key = (party, asked.request.request_id)
+            first = opened.setdefault(key, asked)
+            if first is asked:
+                fresh.append(asked)
+            elif first.parked is None:
+                first.parked = [asked]
+            else:
+                first.parked.append(asked)
+        if fresh:
+            try:
+                self._answer.put_nowait(party, fresh, weight=len(fresh))
+            except InboxFull:
+                for asked in fresh:
+                    self.settle(asked, Outcome.BUSY, encode(Refusal(retry_after_ms=BUSY_RETRY_MS)))
+
+    # --- the service's outlet
+
+    def standing(self, party: str, line: str) -> Standing:
+        """What holds for a line now, kept while it holds."""
+        now_us = self.now_us()
+        directory = self._directory()
+        held = self._standings.get((party, line))
+        if held is None or held.version != directory.version or not held.covers(now_us):
+            held = self._standings[party, line] = directory.standing(self.role, party, line, now_us)  # type: ignore[arg-type]
+        return held
+
+    @staticmethod
+    def decide(asked: Asked, standing: Standing) -> Granted | Refused:
+        """Policy once more, after the directory changed."""
+        if asked.body is None:
+            return asked.decision
+        return decide(standing, asked.request.operation, asked.body)
+
+    def to_search(self, batch: list[Asked]) -> None:
+        """Into the lane for what needs more."""
+        by_party: dict[str, list[Asked]] = {}
+        for asked in batch:
+            by_party.setdefault(asked.party, []).append(asked)
+        for party, part in by_party.items():
+            try:
+                self._search.put_nowait(party, part, weight=len(part))
+            except InboxFull:
+                for asked in part:
+                    self.settle(asked, Outcome.BUSY, encode(Refusal(retry_after_ms=BUSY_RETRY_MS)))
+
+    def record(self, finals: list[Final]) -> None:
+        """Into the commit stage. Its inbox holds all that the stages before it may, so it is never full."""
+        self._record.put_nowait("block", finals, weight=len(finals))
+
+    def settle(self, asked: Asked, outcome: Outcome, body: bytes) -> None:
+        """Answer without recording."""
+        if asked.done:
+            self._forget(asked)
+            return
+        asked.done = True
+        asked.origin.refuse([Transient(asked.request.request_id, int(outcome), body)])
+        self._gauges.observe_requests([(asked.request.operation, int(outcome), self._age_us(asked))])
+        self._forget(asked)
+
+    def released(self, finals: list[Final]) -> None:
+        """The recorder's word: these left, or stand although their asker was told PENDING."""
+        counted = []
+        now = trio.current_time()
+        opened = self._open
+        for final in finals:
+            asked = final.source
+            if not isinstance(asked, Asked):
+                continue
+            if not asked.done:
+                asked.done = True
+                counted.append(
+                    (asked.request.operation, final.response.outcome, int((now - asked.arrived) * 1_000_000))
+                )
+            opened.pop((asked.party, asked.request.request_id), None)
+            if asked.parked:
+                self._unpark(asked)
+        self._gauges.observe_requests(counted)
+
+    def lost(self, finals: list[Final]) -> None:
+        """Another worker recorded these ids first: they are answered again, as what they are now."""
+        again = [final.source for final in finals if isinstance(final.source, Asked)]
+        for asked in again:
+            asked.recording = False
+        self.to_search(again)
+
+    def failed(self, finals: list[Final]) -> None:
+        """Nothing was written."""
+        for final in finals:
+            if isinstance(final.source, Asked):
+                self.settle(final.source, Outcome.UNAVAILABLE, encode(Refusal()))
+
+    def block(self, *, entries: int, sign_s: float, commit_s: float) -> None:
+        """The recorder's observer."""
+        self._gauges.observe_block(entries=entries, sign_us=int(sign_s * 1e6), commit_us=int(commit_s * 1e6))
+
+    def notify(self, notice: Notice) -> None:
+        """A NOTICE to every line."""
+        for connection in list(self.acceptor.connections):
+            connection.notify(notice)
+
+    @property
+    def load(self) -> tuple[int, int, int]:
+        """Lines open, requests in flight, credit granted."""
+        lines = self.acceptor.connections
+        return len(lines), len(self._open), sum(connection.line.credit for connection in lines)
+
+    # --- bookkeeping
+
+    def _age_us(self, asked: Asked) -> int:
+        return int((trio.current_time() - asked.arrived) * 1_000_000)
+
+    def _forget(self, asked: Asked) -> None:
+        key = (asked.party, asked.request.request_id)
+        if self._open.get(key) is asked:
+            del self._open[key]
+        if asked.parked:
+            self._unpark(asked)
+
+    def _unpark(self, asked: Asked) -> None:
+        """The first copy is done: the next one goes in its place, the others wait for that one."""
+        waiting = [each for each in asked.parked or () if not each.done]
+        asked.parked = None
+        if not waiting:
+            return
+        first, *others = waiting
+        first.parked = others or None
+        self._open[first.party, first.request.request_id] = first
+        self.to_search([first])
+
+    def _count_transients(self, refused: list[Transient], requests: list[object]) -> None:
+        del requests
+        self._gauges.observe_requests([(0, each.outcome, 0) for each in refused])
+
+    async def _sweep(self) -> None:
+        """Tell whoever waited beyond its deadline."""
+        while True:
+            await trio.sleep(SWEEP_S)
+            now = trio.current_time()
+            late = [asked for asked in self._open.values() if asked.deadline < now and not asked.done]
+            parked = [
+                each
+                for asked in self._open.values()
+                if asked.parked
+                for each in asked.parked
+                if each.deadline < now and not each.done
+            ]
+            for asked in late:
+                self._expire(asked)
+            for asked in parked:
+                asked.done = True
+                asked.origin.refuse([transient(asked.request.request_id, Outcome.PENDING)])
+
+    def _expire(self, asked: Asked) -> None:
+        asked.done = True
+        if asked.recording:
+            outcome = Outcome.PENDING  # its block may stand: it stays in _open until that is known
+        else:
+            outcome = Outcome.DEADLINE_EXCEEDED if self.database_up else Outcome.UNAVAILABLE
+        asked.origin.refuse([transient(asked.request.request_id, outcome)])
+        self._gauges.observe_requests([(asked.request.operation, int(outcome), self._age_us(asked))])
+        if not asked.recording:
+            self._forget(asked)

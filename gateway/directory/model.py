@@ -1,0 +1,233 @@
+"""The values of the directory: who takes part, by which lines and keys, under which agreement, with which staff.
+
+A Document is one whole revision, in a canonical order with one canonical encoding, so that two documents say the same
+exactly when their bytes are the same. It knows nothing of the database, of files, or of what a decision is; that its
+parts fit together is checked by gateway.directory.check.
+
+Dates are Japanese civil dates (UTC+9), `valid_until` and the like inclusive. `_us` is microseconds since 1970 UTC,
+`until_us` exclusive. Money is whole yen.
+"""
+
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from protocol import limits
+
+IDENT_PATTERN: Final = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
+"""Ids of parties and lines, as they stand in line://<party>/<line>."""
+STAFF_PATTERN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,38}[A-Za-z0-9])?"
+DAY_MINUTES: Final = 24 * 60
+
+
+class Role(StrEnum):
+    """Which of the two centres a contract is with."""
+
+    INQUIRY = "inquiry"
+    CERTIFICATE = "certificate"
+
+
+class PartyKind(StrEnum):
+    """What a party is."""
+
+    CENTRE = "centre"
+    MINISTRY = "ministry"
+    OPERATOR = "operator"
+    MUNICIPALITY = "municipality"
+
+
+class Method(StrEnum):
+    """How information is provided (002 別2-1(2): 即時, 回線接続, 媒体交換)."""
+
+    IMMEDIATE = "immediate"
+    LINE_TRANSFER = "line-transfer"
+    MEDIA = "media"
+
+
+class Right(StrEnum):
+    """What a member of staff may do: ask, or approve what another asks in volume (牽制体制)."""
+
+    INQUIRE = "inquire"
+    APPROVE = "approve"
+
+
+class Scope(StrEnum):
+    """What a suspension stops (002 本6-1: all or part of the provision)."""
+
+    ALL = "all"
+    PARTY = "party"
+    AFFAIR = "affair"
+    LINE = "line"
+
+
+class Party(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A party. `weight` is its share of a worker's attention (deficit round-robin), 1 to 100."""
+
+    id: str
+    kind: PartyKind
+    name_ja: str
+    name_en: str
+    weight: int = 1
+
+
+class LineKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A key that signs on a line: pinned to one algorithm, SPKI DER, valid not_before_us <= t < not_after_us."""
+
+    key_id: str
+    algorithm: int
+    public_key: bytes
+    not_before_us: int
+    not_after_us: int | None = None
+
+    def valid_at(self, at_us: int) -> bool:
+        """Whether a signature of this time may be by this key."""
+        return self.not_before_us <= at_us and (self.not_after_us is None or at_us < self.not_after_us)
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A dedicated line of a party.
+
+    `certificates` pins the line to certificates by SHA-256 (32 bytes each); empty leaves it to the chain.
+    `requests_in_flight_max` is the credit of one connection.
+    """
+
+    party: str
+    name: str
+    keys: tuple[LineKey, ...]
+    certificates: tuple[bytes, ...] = ()
+    requests_in_flight_max: int = limits.CREDIT_REQUESTS_DEFAULT
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Open from open_minute until before close_minute of a JST day; 0 to 1440."""
+
+    open_minute: int
+    close_minute: int
+
+    def __str__(self) -> str:
+        opening, closing = divmod(self.open_minute, 60), divmod(self.close_minute, 60)
+        return f"{opening[0]:02}:{opening[1]:02}-{closing[0]:02}:{closing[1]:02}"
+
+
+class Hours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hours of provision from a date on, by class of day; None is closed all day. Sundays count as holidays.
+
+    Source: 002 別記2(4): the centre sets when transmission is possible.
+    """
+
+    valid_from: date
+    weekday: Window | None
+    saturday: Window | None
+    holiday: Window | None
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a record costs from a date on (002 本2-1, 2-2); `version` goes into every entry it prices."""
+
+    valid_from: date
+    version: int
+    yen_per_record: int
+    commission: int = 0
+
+
+class Volume(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Counts above which a second person's approval is needed (002 別2-2(9)イ gives none; they are configuration)."""
+
+    records_per_request_max: int
+    records_per_staff_day_max: int
+    records_per_party_day_max: int
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one party may do at one centre, by one written agreement.
+
+    After `valid_until` nothing is provided any more, but until `run_off_until` receipts and disclaimers still pass, so
+    that what was provided can be settled.
+    """
+
+    reference: str
+    party: str
+    role: Role
+    valid_from: date
+    valid_until: date | None
+    run_off_until: date | None
+    methods: frozenset[Method]
+    affairs: dict[str, frozenset[int]]
+    hours: tuple[Hours, ...]
+    terms: tuple[Terms, ...]
+    volume: Volume
+
+
+class Staff(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A member of a party's staff by number; names stay with the party.
+
+    Without a date of training, or before it, there is no right to use (002 本5: handlers attend the training).
+    """
+
+    party: str
+    id: str
+    rights: frozenset[Right]
+    valid_from: date
+    valid_until: date | None
+    trained_on: date | None
+
+
+class Suspension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A stop of provision (002 本6-1). `target` is "" for all, a party, an affair, or "<party>/<line>"."""
+
+    scope: Scope
+    target: str
+    from_us: int
+    until_us: int | None
+    ground: str
+
+    def holds_at(self, at_us: int) -> bool:
+        """Whether it is in force at a time."""
+        return self.from_us <= at_us and (self.until_us is None or at_us < self.until_us)
+
+
+class Stop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A planned stop of the whole centre, for maintenance."""
+
+    from_us: int
+    until_us: int
+    ground: str
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One whole revision of the directory, its tuples in canonical order (use `canonical`)."""
+
+    parties: tuple[Party, ...]
+    lines: tuple[Line, ...] = ()
+    contracts: tuple[Contract, ...] = ()
+    staff: tuple[Staff, ...] = ()
+    suspensions: tuple[Suspension, ...] = ()
+    holidays: frozenset[date] = frozenset()
+    stops: tuple[Stop, ...] = ()
+
+    def canonical(self) -> "Document":
+        """The same facts in the one order."""
+        return Document(
+            parties=tuple(sorted(self.parties, key=lambda party: party.id)),
+            lines=tuple(sorted(self.lines, key=lambda line: (line.party, line.name))),
+            contracts=tuple(sorted(self.contracts, key=lambda c: (c.party, c.role, c.valid_from))),
+            staff=tuple(sorted(self.staff, key=lambda staff: (staff.party, staff.id))),
+            suspensions=tuple(sorted(self.suspensions, key=lambda s: (s.scope, s.target, s.from_us))),
+            holidays=self.holidays,
+            stops=tuple(sorted(self.stops, key=lambda stop: (stop.from_us, stop.until_us))),
+        )
+
+    def encode(self) -> bytes:
+        """Canonical JSON: keys and sets sorted, keys and fingerprints as base64. Equal facts give equal bytes."""
+        return _ENCODER.encode(self.canonical())
+
+    @staticmethod
+    def decode(data: bytes) -> "Document":
+        """Read what `encode` wrote. Raises: msgspec.DecodeError (ValidationError among them)."""
+        return _DECODER.decode(data)
+
+
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+_DECODER: Final = msgspec.json.Decoder(Document)

@@ -1,0 +1,46 @@
+"""What can go wrong between a question and a record. One root; every leaf has a stable code and its facts."""
+
+from typing import ClassVar
+
+
+class InquiryError(Exception):
+    """Root of this package's errors. `code` never changes its meaning."""
+
+    code: ClassVar[str] = "inquiry"
+
+
+class RegisterCorrupt(InquiryError):  # noqa: N818  the field speaks of the state of the register, not of an error
+    """A stored row is not what was sealed, or does not answer the question it was found for. Ours to mend.
+
+    The caller releases nothing and answers UNAVAILABLE. `record_id` names the row; `ground` says what did not fit.
+    """
+
+    code: ClassVar[str] = "register-corrupt"
+
+    def __init__(self, record_id: bytes, ground: str) -> None:
+        super().__init__(f"register record {record_id.hex()}: {ground}")
+        self.record_id = record_id
+        self.ground = ground
+
+
+class TableInvalid(InquiryError):  # noqa: N818  same reading as above
+    """A packaged table contradicts itself. `table` and `line` (from 1) name the place."""
+
+    code: ClassVar[str] = "table-invalid"
+
+    def __init__(self, table: str, line: int, ground: str) -> None:
+        super().__init__(f"{table} line {line}: {ground}")
+        self.table = table
+        self.line = line
+        self.ground = ground
+
+
+class KeyMissing(InquiryError):  # noqa: N818  same reading as above
+    """A key the register needs is not there. `purpose` is "index" or "data"; `key_id` its number."""
+
+    code: ClassVar[str] = "register-key-missing"
+
+    def __init__(self, purpose: str, key_id: int) -> None:
+        super().__init__(f"the register has no {purpose} key {key_id}; make the keys with the register's set-up")
+        self.purpose = purpose
+        self.key_id = key_id

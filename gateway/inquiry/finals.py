@@ -1,0 +1,86 @@
+"""From an answer to what is recorded: entry, commitments and claims. Pure.
+
+Source: DESIGN sections 6 and 7; docs/PROTOCOL.md, Commitments and Ledger.
+"""
+
+import re
+from typing import Final as Const
+
+from gateway.directory.policy import Granted
+from gateway.inquiry.asked import Asked
+from gateway.ledger.recording import Final
+from protocol.commitment import commitment_key, request_commitment, response_commitment
+from protocol.ledger import Entry, EntryKind, EntryRef, encode_entry
+from protocol.messages import BatchInquiry, InquiryByCode, InquiryByName, Response
+
+_IDENT: Const = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_ABOUT_RESIDENTS: Const = (InquiryByCode, InquiryByName, BatchInquiry)
+
+
+def matter_of(asked: Asked) -> tuple[str, int]:
+    """Affair and step for the entry. Text that is no identifier is left out: a free field could carry personal data."""
+    body = asked.body
+    if isinstance(body, _ABOUT_RESIDENTS):
+        return (
+            body.affair if _IDENT.fullmatch(body.affair) else "",
+            body.step if 0 <= body.step < 256 else 0,
+        )
+    return "", 0
+
+
+def make_final(
+    asked: Asked,
+    *,
+    month_key: bytes,
+    outcome: int,
+    body: bytes,
+    yen: int,
+    commission: int,
+    at_us: int,
+    kind: int = EntryKind.FIRST,
+    turn: int = 0,
+    ref: EntryRef | None = None,
+    also: list[tuple[str, bytes, int, bytes]] | None = None,
+) -> Final:
+    """The recorded response of one request.
+
+    yen and commission are what this entry adds (negative for a reversal). also: further claims beside its own.
+    """
+    request = asked.request
+    request_id = request.request_id
+    party = asked.party
+    key = commitment_key(month_key, party, request_id)
+    commitment = request_commitment(key, request.operation, request.body)
+    decision = asked.decision
+    if isinstance(decision, Granted):
+        counterparty, terms = decision.counterparty, decision.terms_version
+    else:
+        counterparty, terms = "", 0
+    matter, step = matter_of(asked)
+    entry = encode_entry(
+        Entry(
+            1,
+            party,
+            asked.line,
+            request_id,
+            commitment,
+            request.operation,
+            matter,
+            step,
+            counterparty,
+            outcome,
+            kind,
+            yen,
+            commission,
+            terms,
+            response_commitment(key, outcome, body),
+            at_us,
+            ref,
+        )  # fmt: skip
+    )
+    claims = [(party, request_id, turn, commitment)]
+    if also:
+        claims += also
+    return Final(
+        origin=asked.origin, response=Response(request_id, outcome, body, key, entry), claims=claims, source=asked
+    )

@@ -1,0 +1,59 @@
+"""Blind indexes: how a sealed record is found without the table saying anything about it.
+
+A token is HMAC-SHA256(index key, label | length-framed values) cut to 16 bytes. Only composites are indexed beside
+the code, for a name or a birth date alone has so few values that equal tokens would tell how common it is.
+Source: DESIGN 9.
+"""
+
+import hmac
+from collections.abc import Iterator
+from typing import Final
+
+from gateway.inquiry.folding import fold_name, town_key
+from gateway.inquiry.record import ResidentRecord, birth_is_date
+
+TOKEN_BYTES: Final = 16
+_digest = hmac.digest
+
+
+def code_token(index_key: bytes, code: str) -> bytes:
+    """Token of a 住民票コード; 16 bytes."""
+    return _digest(index_key, b"sekisho register code|" + code.encode(), "sha256")[:TOKEN_BYTES]
+
+
+def town_token(index_key: bytes, name: str, town: str) -> bytes:
+    """Token of a folded name with a town key; 16 bytes."""
+    return _token(index_key, b"sekisho register name+town|", name, town)
+
+
+def birth_token(index_key: bytes, name: str, birth: str) -> bytes:
+    """Token of a folded name with a birth date as YYYY-MM-DD; 16 bytes."""
+    return _token(index_key, b"sekisho register name+birth|", name, birth)
+
+
+def name_tokens(index_key: bytes, record: ResidentRecord) -> set[bytes]:
+    """Every token a record is found under: current and former names and the kana, with every town and the birth date."""
+    names = {fold_name(name) for name in (record.name, record.kana, *record.former_names)}
+    towns = {town_key(address) for address in (record.address, *record.former_addresses)}
+    names.discard("")
+    return set(_tokens(index_key, names, towns, record.birth if birth_is_date(record.birth) else None))
+
+
+def query_tokens(index_key: bytes, name: str, address: str, birth: str | None) -> tuple[bytes, bytes]:
+    """The two tokens a question by name searches under; without a birth date the first stands twice."""
+    folded = fold_name(name)
+    town = town_token(index_key, folded, town_key(address))
+    return town, town if birth is None else birth_token(index_key, folded, birth)
+
+
+def _tokens(index_key: bytes, names: set[str], towns: set[str], birth: str | None) -> Iterator[bytes]:
+    for name in names:
+        for town in towns:
+            yield town_token(index_key, name, town)
+        if birth is not None:
+            yield birth_token(index_key, name, birth)
+
+
+def _token(index_key: bytes, label: bytes, first: str, second: str) -> bytes:
+    head = first.encode()
+    return _digest(index_key, label + len(head).to_bytes(2, "big") + head + second.encode(), "sha256")[:TOKEN_BYTES]

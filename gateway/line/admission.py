@@ -1,0 +1,86 @@
+"""Admission: which requests of a verified frame may go on, decided in order of cost, purely.
+
+What the frame itself shows comes first (an id twice, an id's age), then the body's form, then policy. A refusal for
+cause goes on like a question, because it is recorded; only transient outcomes are answered here.
+Source: DESIGN sections 4, 7 and 9; docs/PROTOCOL.md, Requests.
+"""
+
+from typing import Final
+
+from gateway.directory.policy import Granted, Refused, Standing
+from gateway.inquiry.asked import Asked, Origin
+from protocol import limits
+from protocol.messages import BatchInquiry, Body, BodyError, Disclaim, ReceiptQuery, Refusal, Request, Transient
+from protocol.messages import decode_body, encode
+from protocol.outcomes import Outcome
+from protocol.request_id import time_ms
+
+_MALFORMED: Final = Refused(outcome=Outcome.MALFORMED_BODY, field="body", remedy="see docs/PROTOCOL.md, Operations")
+_UNKNOWN: Final = Refused(outcome=Outcome.UNKNOWN_OPERATION, field="operation", remedy="use an operation of version 1")
+_DEADLINE: Final = Refused(
+    outcome=Outcome.FIELD_INVALID, field="deadline_ms", remedy=f"1 to {limits.DEADLINE_MS_MAX} milliseconds"
+)
+
+
+def transient(
+    request_id: bytes, outcome: Outcome, *, field: str = "", remedy: str = "", after_ms: int = 0
+) -> Transient:
+    """An unrecorded response."""
+    return Transient(request_id, int(outcome), encode(Refusal(field, remedy, after_ms)))
+
+
+def decide(standing: Standing, operation: int, body: Body) -> Granted | Refused:
+    """Policy for one body, whatever its operation."""
+    if isinstance(body, ReceiptQuery | Disclaim):
+        return standing.decide(operation, "", 0, "", "")
+    count = body.count if isinstance(body, BatchInquiry) else 1
+    return standing.decide(operation, body.affair, body.step, body.staff, body.case, count)
+
+
+def admit(
+    requests: list[Request], *, origin: Origin, party: str, line: str, standing: Standing, now_ms: int, arrived: float
+) -> tuple[list[Asked], list[Transient]]:
+    """Split a frame into what goes on and what is answered at once.
+
+    now_ms is wall-clock time for the age of ids; arrived is Trio's clock, from which deadlines count.
+    """
+    admitted: list[Asked] = []
+    refused: list[Transient] = []
+    seen: set[bytes] = set()
+    for request in requests:
+        request_id = request.request_id
+        if request_id in seen:
+            refused.append(transient(request_id, Outcome.DUPLICATE_IN_FRAME, field="request_id"))
+            continue
+        seen.add(request_id)
+        age_ms = now_ms - time_ms(request_id)
+        off_clock: int | None = None
+        if age_ms > limits.REQUEST_ID_AGE_MS_MAX:
+            off_clock = Outcome.STALE_REQUEST_ID
+        elif -age_ms > limits.REQUEST_ID_AGE_MS_MAX:
+            off_clock = Outcome.FUTURE_REQUEST_ID
+        body: Body | None = None
+        decision: Granted | Refused
+        try:
+            body = decode_body(request.operation, request.body)
+        except KeyError:
+            decision = _UNKNOWN
+        except BodyError:
+            decision = _MALFORMED
+        else:
+            decision = decide(standing, request.operation, body)
+        if not 0 < request.deadline_ms <= limits.DEADLINE_MS_MAX:
+            decision = _DEADLINE
+        admitted.append(
+            Asked(
+                origin=origin,
+                party=party,
+                line=line,
+                request=request,
+                body=body,
+                decision=decision,
+                arrived=arrived,
+                off_clock=off_clock,
+            )  # fmt: skip
+        )
+    return admitted, refused

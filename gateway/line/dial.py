@@ -1,0 +1,396 @@
+"""The dialling end of a dedicated line, for programs at the far ends: ask, and get a proven answer.
+
+A LineClient keeps one connection to each worker of the centre (WELCOME names the worker's slot), gathers what waits
+into frames of up to 256 requests, signs each once, and sends it where there is credit. When a connection is lost, what
+it had in flight goes out again under the same ids on another, so the centre answers once; reconnection backs off with
+jitter. A result is handed over only after the protocol's peer half has verified it.
+
+Cancellation: a cancelled `ask` stops waiting; its request may still be answered and charged, and asking again with the
+same id is free. Closing the client closes its connections at once.
+Source: DESIGN sections 4 and 6; docs/PROTOCOL.md.
+"""
+
+import random
+import secrets
+import ssl
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+import trio
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from certs.errors import CertsError
+from certs.material import TlsMaterial
+from certs.names import LineName
+from gateway.line.outbox import Outbox, OutboxFull
+from protocol import limits
+from protocol.errors import FaultCode, FaultReceivedError, LocalProtocolError, ProtocolError, RemoteProtocolError
+from protocol.keys import Algorithm
+from protocol.messages import Notice, NoticeKind, Request
+from protocol.outcomes import CATALOGUE, Outcome
+from protocol.peer import DrainReceived, NoticeReceived, PeerLine, Result, ResultsReceived, Welcomed
+from protocol.request_id import make_request_id
+from protocol.trust import Trust
+
+log = structlog.get_logger()
+
+BACKOFF_S_FIRST = 0.1
+BACKOFF_S_MAX = 5.0
+RETRY_S_FIRST = 0.05
+RETRY_S_MAX = 1.0
+SLOT_TRIES = 16
+"""Connections tried for a slot that is still missing before waiting a while."""
+READ_BYTES = 256 << 10
+NOTICES_KEPT = 64
+
+Sign = Callable[[bytes], Awaitable[tuple[Algorithm, str, bytes]]]
+"""Signs with this line's key: content -> algorithm, key id, signature."""
+
+
+class LineError(Exception):
+    """The line cannot be used; the sentence says why and what would mend it."""
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a line leads: address, the centre's line name in its certificate, role, environment, and our own name."""
+
+    host: str
+    port: int
+    centre: LineName
+    role: str
+    environment: str
+    own: LineName
+
+
+class _Waiting:
+    """One request whose answer someone awaits."""
+
+    __slots__ = ("answered", "request", "result")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.answered = trio.Event()
+        self.result: Result | None = None
+
+
+class _Session:
+    """One connection that stands."""
+
+    def __init__(self, line: PeerLine, slot: int, beat_s: float) -> None:
+        self.line = line
+        self.slot = slot
+        self.beat_s = beat_s
+        self.outbox = Outbox()
+        self.in_flight: dict[bytes, _Waiting] = {}
+        self.heard_at = trio.current_time()
+        self.pinged = False
+        self.leaving = False
+        self.wake = trio.Event()
+
+
+class LineClient:
+    """Made by open_line. Methods are for Trio tasks of that nursery's run."""
+
+    def __init__(self, target: Target, *, material: TlsMaterial, trust: Trust, sign: Sign) -> None:
+        self._target = target
+        self._material = material
+        self._trust = trust
+        self._sign = sign
+        self._queue: deque[_Waiting] = deque()
+        self._sessions: dict[int, _Session] = {}
+        self._changed = trio.Event()
+        self._refused: str | None = None
+        self.slots = 0
+        self.checkpoint: str | None = None
+        """The latest checkpoint note that came as a NOTICE (unverified here)."""
+        self.notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
+
+    # --- asking
+
+    @staticmethod
+    def new_id() -> bytes:
+        """A fresh request id."""
+        return make_request_id(time.time_ns() // 1_000_000, secrets.token_bytes(10))
+
+    async def ask(
+        self,
+        operation: int,
+        body: bytes,
+        *,
+        request_id: bytes | None = None,
+        deadline_ms: int = limits.DEADLINE_MS_DEFAULT,
+        timeout_s: float = 30.0,
+        retry: bool = True,
+    ) -> Result:
+        """Ask once, under one id, until a verified outcome that will not change by waiting, or the time is over.
+
+        Raises: LineError after timeout_s, naming why the line is down where that is the cause.
+        """
+        request = Request(request_id or self.new_id(), operation, deadline_ms, body)
+        pause_s = RETRY_S_FIRST
+        result: Result | None = None
+        with trio.move_on_after(timeout_s):
+            while True:
+                result = await self.ask_once(request)
+                if not retry or not CATALOGUE[Outcome(result.outcome)].retryable:
+                    return result
+                await trio.sleep(pause_s)
+                pause_s = min(pause_s * 2, RETRY_S_MAX)
+        if result is not None:
+            return result
+        raise LineError(f"no answer within {timeout_s:.0f} s" + (f": {self._refused}" if self._refused else ""))
+
+    async def ask_once(self, request: Request) -> Result:
+        """One verified response to this very request, whatever it says; resent only when its connection is lost."""
+        waiting = _Waiting(request)
+        self._queue.append(waiting)
+        self._wake_sessions()
+        try:
+            await waiting.answered.wait()
+        finally:
+            if waiting.result is None and waiting in self._queue:
+                self._queue.remove(waiting)
+        if waiting.result is None:
+            raise LineError(self._refused or "the line is closed")
+        return waiting.result
+
+    async def wait_open(self, timeout_s: float = 10.0, *, all_slots: bool = False) -> None:
+        """Wait for a session, or one with each worker. Raises: LineError with the last reason."""
+        with trio.move_on_after(timeout_s):
+            while not self._sessions or (all_slots and len(self._sessions) < self.slots):
+                await self._changed.wait()
+            return
+        if not self._sessions:
+            raise LineError(self._refused or f"no connection within {timeout_s:.0f} s")
+
+    @property
+    def open_slots(self) -> list[int]:
+        """Workers this line is connected to."""
+        return sorted(self._sessions)
+
+    # --- keeping connections
+
+    async def run(self) -> None:
+        """Keep a connection to each worker until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch)
+            await self._connect_all(nursery)
+
+    async def _connect_all(self, nursery: trio.Nursery) -> None:
+        backoff_s = BACKOFF_S_FIRST
+        spare = 0
+        while True:
+            if self._sessions and len(self._sessions) >= self.slots:
+                spare = 0
+                await self._changed.wait()
+                continue
+            try:
+                with trio.fail_after(limits.HANDSHAKE_MS_MAX / 1000):
+                    tls, session = await self._connect()
+            except (ProtocolError, CertsError, LineError, OSError, ssl.SSLError, trio.TooSlowError) as error:
+                self._refused = str(error) or type(error).__name__
+                self._note_change()
+                await self._pause(backoff_s)
+                backoff_s = min(backoff_s * 2, BACKOFF_S_MAX)
+                continue
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._refused = "the centre closed the connection during the handshake"
+                self._note_change()
+                await self._pause(backoff_s)
+                backoff_s = min(backoff_s * 2, BACKOFF_S_MAX)
+                continue
+            if session.slot in self._sessions:
+                await trio.aclose_forcefully(tls)
+                spare += 1
+                if spare >= SLOT_TRIES:
+                    spare = 0
+                    await self._pause(1.0)
+                continue
+            backoff_s = BACKOFF_S_FIRST
+            self._refused = None
+            self._sessions[session.slot] = session
+            self._note_change()
+            nursery.start_soon(self._serve, tls, session)
+
+    async def _pause(self, seconds: float) -> None:
+        await trio.sleep(seconds * (0.5 + random.random()))  # noqa: S311 - jitter keeps clients apart, it hides nothing
+
+    async def _connect(self) -> "tuple[trio.SSLStream[trio.SocketStream], _Session]":
+        target = self._target
+        own = self._material.current
+        stream = await trio.open_tcp_stream(target.host, target.port)
+        tls = trio.SSLStream(stream, own.client, server_hostname=target.host, https_compatible=True)
+        try:
+            await tls.do_handshake()
+            peer = self._material.verify_peer(
+                tls.getpeercert(binary_form=True),
+                alpn=tls.selected_alpn_protocol(),
+                usage="server",
+                now=datetime.now(UTC),
+                expected=target.centre,
+            )
+            line = PeerLine(
+                role=target.role,
+                environment=target.environment,
+                party=target.own.party,
+                line=target.own.line,
+                binding=own.own.fingerprint + peer.fingerprint,
+                trust=self._trust,
+                now_us=lambda: time.time_ns() // 1000,
+            )
+            ephemeral = ec.generate_private_key(ec.SECP256R1())
+            signed = line.hello_to_sign(nonce=secrets.token_bytes(32), ephemeral=ephemeral)
+            algorithm, key_id, signature = await self._sign(signed)
+            await tls.send_all(line.hello(algorithm=algorithm, key_id=key_id, signature=signature))
+            while True:
+                data = await tls.receive_some(limits.HANDSHAKE_FRAME_BYTES_MAX)
+                if not data:
+                    raise LineError("the centre closed the connection during the handshake")
+                for event in line.receive_data(data):
+                    if isinstance(event, Welcomed):
+                        welcome = event.welcome
+                        self.slots = welcome.slots
+                        return tls, _Session(line, welcome.slot, welcome.heartbeat_ms / 1000)
+        except BaseException:
+            await trio.aclose_forcefully(tls.transport_stream)
+            raise
+
+    async def _serve(self, tls: "trio.SSLStream[trio.SocketStream]", session: _Session) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(session.outbox.write_to, tls)
+                nursery.start_soon(self._send, session)
+                await self._receive(tls, session)
+                nursery.cancel_scope.cancel()
+        except* (ProtocolError, OutboxFull, trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError) as errors:
+            self._refused = str(errors.exceptions[0]) or "the connection was lost"
+            log.info("line_lost", error=type(errors.exceptions[0]).__name__)
+        finally:
+            if self._sessions.get(session.slot) is session:
+                del self._sessions[session.slot]
+            session.line.close()
+            # The same ids go out again on another connection: the centre answers each once.
+            self._queue.extendleft(reversed(session.in_flight.values()))
+            session.in_flight.clear()
+            self._note_change()
+            self._wake_sessions()
+            await trio.aclose_forcefully(tls.transport_stream)
+
+    async def _send(self, session: _Session) -> None:
+        line = session.line
+        while True:
+            if not self._queue or session.leaving or line.free_credit <= 0:
+                session.wake = trio.Event()
+                await session.wake.wait()
+                continue
+            count = min(len(self._queue), line.free_credit, limits.REQUESTS_PER_FRAME_MAX)
+            batch: list[_Waiting] = []
+            held: list[_Waiting] = []
+            for _ in range(count):
+                waiting = self._queue.popleft()
+                busy = waiting.request.request_id in session.in_flight or any(
+                    waiting.request.request_id == each.request.request_id for each in batch
+                )
+                (held if busy else batch).append(waiting)
+            self._queue.extend(held)
+            if not batch:
+                await trio.sleep(0.001)
+                continue
+            requests = [waiting.request for waiting in batch]
+            for waiting in batch:
+                session.in_flight[waiting.request.request_id] = waiting
+            body, signed = line.requests_to_sign(requests)
+            algorithm, key_id, signature = await self._sign(signed)
+            session.outbox.put(
+                line.send_requests(requests, body, algorithm=algorithm, key_id=key_id, signature=signature)
+            )
+
+    async def _receive(self, tls: "trio.SSLStream[trio.SocketStream]", session: _Session) -> None:
+        line = session.line
+        while True:
+            data = await tls.receive_some(READ_BYTES)
+            if not data:
+                self._refused = "the centre closed the connection"
+                return
+            session.heard_at = trio.current_time()
+            session.pinged = False
+            try:
+                events = line.receive_data(data)
+            except RemoteProtocolError as error:
+                session.outbox.put(line.fault(error))
+                raise
+            session.outbox.put(line.take_replies())
+            for event in events:
+                self._take(session, event)
+            session.wake.set()
+
+    def _take(self, session: _Session, event: object) -> None:
+        if isinstance(event, ResultsReceived):
+            for result in event.results:
+                waiting = session.in_flight.pop(result.request.request_id, None)
+                if waiting is not None:
+                    waiting.result = result
+                    waiting.answered.set()
+        elif isinstance(event, NoticeReceived):
+            self.notices.append(event.notice)
+            if event.notice.kind == NoticeKind.CHECKPOINT:
+                self.checkpoint = event.notice.text
+            self._note_change()
+        elif isinstance(event, DrainReceived):
+            session.leaving = True
+            if self._sessions.get(session.slot) is session:
+                del self._sessions[session.slot]
+            self._note_change()
+            self._wake_sessions()
+
+    def _wake_sessions(self) -> None:
+        for session in self._sessions.values():
+            session.wake.set()
+
+    def _note_change(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def wait_notice(self) -> None:
+        """Wait for the next notice or change of connections."""
+        await self._changed.wait()
+
+    async def _watch(self) -> None:
+        while True:
+            await trio.sleep(0.5)
+            now = trio.current_time()
+            for session in list(self._sessions.values()):
+                silent_s = now - session.heard_at
+                try:
+                    if silent_s > 2 * session.beat_s:
+                        error = RemoteProtocolError(FaultCode.SILENT, f"nothing heard for {silent_s:.0f} s")
+                        session.outbox.put(session.line.fault(error))
+                        session.outbox.close()
+                    elif silent_s > session.beat_s and not session.pinged:
+                        session.pinged = True
+                        session.outbox.put(session.line.ping(secrets.token_bytes(8)))
+                except (LocalProtocolError, OutboxFull):
+                    session.outbox.close()
+
+
+@asynccontextmanager
+async def open_line(target: Target, *, material: TlsMaterial, trust: Trust, sign: Sign) -> AsyncIterator[LineClient]:
+    """A LineClient that keeps its connections while the block runs.
+
+    Raises nothing at once: `wait_open` or the first `ask` says when the line cannot be had.
+    """
+    client = LineClient(target, material=material, trust=trust, sign=sign)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.run)
+        try:
+            yield client
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+__all__ = ["FaultReceivedError", "LineClient", "LineError", "Sign", "Target", "open_line"]

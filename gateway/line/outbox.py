@@ -1,0 +1,66 @@
+"""What waits to be written to one connection: appended without waiting, written by one task, bounded.
+
+A peer that does not read fills only its own outbox; past OUTPUT_BYTES_MAX or after WRITE_STALL_MS_MAX without progress
+its line is closed and no other notices. Frames are sealed before they come here, so their order is the order of put().
+"""
+
+from collections.abc import Callable
+
+import trio
+
+from protocol import limits
+
+
+class OutboxFull(Exception):  # noqa: N818 - named after the fact
+    """The peer takes too little; its line is to be closed."""
+
+
+class Outbox:
+    """Bytes for one connection. Not safe between threads."""
+
+    __slots__ = ("_closed", "_parts", "_size", "_wake", "_writing_since")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._wake = trio.Event()
+        self._closed = False
+        self._writing_since: float | None = None
+
+    def put(self, data: bytes) -> None:
+        """Append frames. Raises: OutboxFull. After close() it drops them: the line is gone."""
+        if self._closed or not data:
+            return
+        if self._size + len(data) > limits.OUTPUT_BYTES_MAX:
+            raise OutboxFull(f"{self._size} bytes wait to be written")
+        self._parts.append(data)
+        self._size += len(data)
+        self._wake.set()
+
+    def close(self) -> None:
+        """Write what is there, then end write_to."""
+        self._closed = True
+        self._wake.set()
+
+    def stalled_s(self, now: float) -> float:
+        """Seconds the write under way has been waiting for the peer, 0 when none is."""
+        return 0.0 if self._writing_since is None else now - self._writing_since
+
+    async def write_to(self, stream: trio.abc.SendStream, clock: Callable[[], float] = trio.current_time) -> None:
+        """Write until closed and empty. Cancellation may leave a frame half written: the stream is then of no use.
+
+        Raises: trio.BrokenResourceError, trio.ClosedResourceError from the stream.
+        """
+        while True:
+            if not self._parts:
+                if self._closed:
+                    return
+                self._wake = trio.Event()
+                await self._wake.wait()
+                continue
+            parts = self._parts
+            self._parts = []
+            self._writing_since = clock()
+            await stream.send_all(parts[0] if len(parts) == 1 else b"".join(parts))
+            self._writing_since = None
+            self._size -= sum(map(len, parts))

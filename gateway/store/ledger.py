@@ -1,0 +1,213 @@
+"""The ledger's tables: a block in one statement, and reading back.
+
+COMMIT_SQL inserts the block and its claims together; it is durable when it returns. The claims come sorted, so that two
+workers that claim the same ids meet in one order and cannot deadlock. Errors say which uniqueness was met: a claim
+(another worker answered that id) or a block (the height is taken).
+
+Not here: what a block means (gateway.ledger). Source: DESIGN sections 2 and 7.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+
+import msgspec
+
+from gateway.store.errors import StoreError, UniqueViolated
+from protocol.ledger import BlockKind, decode_header, header_hash
+
+if TYPE_CHECKING:  # values of the layer above, used by their fields only
+    from gateway.ledger.block import Claim, Draft
+    from gateway.ledger.stream import Stream
+
+COMMIT_SQL: Final = """
+with b as (
+  insert into ledger.block (stream, height, header, key_id, signature, entries) values ($1, $2, $3, $4, $5, $6)
+)
+insert into ledger.claim (party, request_id, turn, commitment, stream, height, idx)
+select c.party, c.request_id, c.turn, c.commitment, $1, $2, c.idx
+from unnest($7::text[], $8::bytea[], $9::smallint[], $10::bytea[], $11::int[])
+  as c (party, request_id, turn, commitment, idx)
+"""
+_BLOCK = "select header, key_id, signature, entries from ledger.block where stream = $1 and height = $2"
+
+
+class ClaimConflict(StoreError):  # noqa: N818 - named after the fact
+    """Another block claimed one of the ids first; nothing was written."""
+
+    code: ClassVar[str] = "claim_conflict"
+
+
+class BlockConflict(StoreError):  # noqa: N818 - named after the fact
+    """The height is taken; nothing was written."""
+
+    code: ClassVar[str] = "block_conflict"
+
+
+class StoredBlock(msgspec.Struct, frozen=True, kw_only=True):
+    """A block as it stands: header bytes, key id, signature, and its entries' bytes."""
+
+    stream: bytes
+    height: int
+    header: bytes
+    key_id: str
+    signature: bytes
+    entries: list[bytes]
+
+
+class ReceiptMaterial(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the first entry of a request id stands, the highest turn of the id, and whether it was disclaimed."""
+
+    block: StoredBlock
+    index: int
+    turn_max: int
+    disclaimed: bool
+
+
+class Connection(Protocol):
+    """What is needed of a connection of the pool."""
+
+    async def fetch(self, sql: str, *args: object, commit: bool = False) -> list[Any]:
+        """Rows."""
+
+    async def execute(self, sql: str, *args: object, commit: bool = False) -> str:
+        """Status."""
+
+
+class LedgerStore:
+    """The ledger over one connection (or a Database). Raises the errors of gateway.store.errors beside its own."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def commit(self, draft: "Draft", signature: bytes, key_id: str, claims: "Sequence[Claim]") -> None:
+        """Insert a block with its claims, durably. Raises: ClaimConflict, BlockConflict, CommitUnknown, StoreError."""
+        ordered = sorted(claims, key=_claim_order)
+        stream = draft.stream
+        try:
+            await self._connection.execute(
+                COMMIT_SQL,
+                stream.id,
+                stream.height_next,
+                draft.header,
+                key_id,
+                signature,
+                draft.entries,
+                [claim[0] for claim in ordered],
+                [claim[1] for claim in ordered],
+                [claim[2] for claim in ordered],
+                [claim[3] for claim in ordered],
+                [claim[4] for claim in ordered],
+                commit=True,
+            )
+        except UniqueViolated as error:
+            if error.constraint.startswith("block"):
+                raise BlockConflict("the height is taken") from error
+            raise ClaimConflict("a request id is claimed already") from error
+
+    async def open_stream(self, stream: "Stream", *, opened_us: int, predecessor: bytes | None) -> None:
+        """Insert a new stream."""
+        await self._connection.execute(
+            "insert into ledger.stream (id, role, node, slot, opened_us, predecessor) values ($1, $2, $3, $4, $5, $6)",
+            stream.id,
+            stream.role,
+            stream.node,
+            stream.slot,
+            opened_us,
+            predecessor,
+            commit=True,
+        )
+
+    async def open_streams_of(self, *, role: str, node: str, slot: int) -> list[tuple[bytes, int, bytes]]:
+        """Streams of a place that have no CLOSE: id, next height, previous hash."""
+        rows = await self._connection.fetch(
+            "select s.id, b.height, b.header from ledger.stream s left join lateral ("
+            " select height, header from ledger.block where stream = s.id order by height desc limit 1) b on true"
+            " where s.role = $1 and s.node = $2 and s.slot = $3",
+            role,
+            node,
+            slot,
+        )
+        found = []
+        for stream_id, height, header in rows:
+            if header is None:
+                found.append((stream_id, 0, bytes(32)))
+            elif decode_header(header).kind != BlockKind.CLOSE:
+                found.append((stream_id, height + 1, header_hash(header)))
+        return found
+
+    async def read_block(self, stream: bytes, height: int) -> StoredBlock | None:
+        """A block as it stands, or None."""
+        rows = await self._connection.fetch(_BLOCK, stream, height)
+        if not rows:
+            return None
+        header, key_id, signature, entries = rows[0]
+        return StoredBlock(
+            stream=stream,
+            height=height,
+            header=header,
+            key_id=key_id,
+            signature=signature,
+            entries=split_entries(entries),
+        )
+
+    async def taken_claims(self, wanted: Sequence[tuple[str, bytes, int]]) -> set[tuple[str, bytes, int]]:
+        """Those of the claims (party, request id, turn) that stand already."""
+        rows = await self._connection.fetch(
+            "select c.party, c.request_id, c.turn from unnest($1::text[], $2::bytea[], $3::smallint[]) as w (p, r, t)"
+            " join ledger.claim c on c.party = w.p and c.request_id = w.r and c.turn = w.t",
+            [each[0] for each in wanted],
+            [each[1] for each in wanted],
+            [each[2] for each in wanted],
+        )
+        return {(row[0], row[1], row[2]) for row in rows}
+
+    async def receipt_material(self, party: str, request_id: bytes) -> ReceiptMaterial | None:
+        """The block that answered a request id first, or None for an unknown id."""
+        rows = await self._connection.fetch(
+            "select turn, stream, height, idx from ledger.claim where party = $1 and request_id = $2 order by turn",
+            party,
+            request_id,
+        )
+        first = next((row for row in rows if row[0] == 0), None)
+        if first is None:
+            return None
+        block = await self.read_block(first[1], first[2])
+        if block is None:
+            return None
+        return ReceiptMaterial(
+            block=block, index=first[3], turn_max=rows[-1][0], disclaimed=any(row[0] == -1 for row in rows)
+        )
+
+    async def month_key(self, month: str, create: Callable[[], Awaitable[tuple[bytes, str]]]) -> tuple[bytes, str]:
+        """The sealed commitment key of a month and the key that sealed it; made by `create` where there is none."""
+        read = "select sealed, key_id from ledger.commitment_key where month = $1"
+        rows = await self._connection.fetch(read, month)
+        if not rows:
+            sealed, key_id = await create()
+            await self._connection.execute(
+                "insert into ledger.commitment_key (month, sealed, key_id) values ($1, $2, $3) on conflict do nothing",
+                month,
+                sealed,
+                key_id,
+                commit=True,
+            )
+            rows = await self._connection.fetch(read, month)
+        return rows[0][0], rows[0][1]
+
+
+def split_entries(data: bytes) -> list[bytes]:
+    """A block's entries from their stored form. Raises: ValueError when it is cut."""
+    out = []
+    at = 0
+    size = len(data)
+    while at < size:
+        end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+        if end > size or end <= at + 4:
+            raise ValueError("the stored entries are cut")
+        out.append(data[at + 4 : end])
+        at = end
+    return out
+
+
+def _claim_order(claim: "Claim") -> tuple[bytes, str, int]:
+    return claim[1], claim[0], claim[2]

@@ -1,0 +1,33 @@
+"""What every test may ask for: the `guest` marker and a database.
+
+`@pytest.mark.guest` on an async test runs it, with its async fixtures, in Trio as guest of uvloop, where asyncpg works.
+`@pytest.mark.trio` alone is plain Trio; with pytest-trio's `autojump_clock` in virtual time.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kit.database import DatabaseDsn, Databases, databases
+from tests.kit.guest import guest_run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give guest tests to pytest-trio with our runner."""
+    for item in items:
+        if item.get_closest_marker("guest") is not None:
+            item.add_marker(pytest.mark.trio(run=guest_run))
+
+
+@pytest.fixture(scope="session")
+def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """The run's one PostgreSQL server, started when first asked for."""
+    with databases(tmp_path_factory.mktemp("postgres")) as found:
+        yield found
+
+
+@pytest.fixture
+def database_dsn(database_server: Databases) -> Iterator[DatabaseDsn]:
+    """A fresh database with the whole schema, for this test alone."""
+    with database_server.fresh() as dsn:
+        yield dsn
