@@ -24,14 +24,14 @@ class Origin(Protocol):
 class Asked:
     """One admitted request.
 
-    body is None when it could not be read (decision then says so); deadline is on Trio's clock; off_clock is None or
+    body is None when it could not be read (decision then says so); version is the directory's that decided; deadline is on Trio's clock; off_clock is None or
     the outcome an unknown id of that age earns; done: its response has left, or must not leave any more; recording:
     its block is being made durable, so that a late one is in doubt.
     """
 
     __slots__ = (
         "arrived", "body", "deadline", "decision", "done", "line", "off_clock", "origin", "parked", "party",
-        "recording", "request",
+        "recording", "request", "version",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +43,7 @@ class Asked:
         request: Request,
         body: Body | None,
         decision: Granted | Refused,
+        version: int,
         arrived: float,
         off_clock: int | None,
     ) -> None:
@@ -52,6 +53,7 @@ class Asked:
         self.request = request
         self.body = body
         self.decision = decision
+        self.version = version
         self.arrived = arrived
         budget_ms = (
             request.deadline_ms if 0 < request.deadline_ms <= limits.DEADLINE_MS_MAX else limits.DEADLINE_MS_DEFAULT

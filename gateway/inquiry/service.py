@@ -81,7 +81,7 @@ class Service:
         keys: RegisterKeys,
         month_key: Callable[[bytes], Awaitable[bytes]],
         months: dict[int, bytes],
-        confirm: Callable[[int], Awaitable[bool]],
+        confirm: Callable[[int], Awaitable[int]],
         standing: Callable[[str, str], Standing],
         decide: Callable[[Asked, Standing], Granted | Refused],
         to_search: Callable[[list[Asked]], None],
@@ -89,7 +89,8 @@ class Service:
         now_us: Callable[[], int],
     ) -> None:
         """month_key loads the commitment key of a request id's month into `months`, which is keyed by day since 1970;
-        confirm(version) is True when the directory changed and what was admitted must be decided again."""
+        confirm(version) gives the directory's version after making sure that it is not older than the one seen;
+        what was admitted by another is decided again."""
         self._fast = fast
         self._slow = slow
         self._ledger = ledger
@@ -159,11 +160,14 @@ class Service:
         )
         version = found[0][5]
         if not isinstance(version, int):
-            raise DirectoryStale("the directory has no version")
-        if await self._confirm(version):
-            for asked in batch:
-                if asked.body is not None:
-                    asked.decision = self._decide(asked, self._standing(asked.party, asked.line))
+            raise DirectoryStale(held=0, seen=0)
+        current = await self._confirm(version)
+        moved = [asked for asked in batch if asked.version != current]
+        if moved:
+            for asked in moved:
+                standing = self._standing(asked.party, asked.line)
+                asked.decision = self._decide(asked, standing)
+                asked.version = standing.version
             return await self._look_up(rows, batch)
         return found
 
@@ -217,11 +221,11 @@ class Service:
                 await self._month_key(request_id)
 
     def _corrupt(self, asked: Asked, error: RegisterCorrupt) -> None:
-        log.error("register_corrupt", record=error.record_id.hex())
+        log.error("register-corrupt", code=error.code)
         self._outlet.settle(asked, Outcome.UNAVAILABLE, _EMPTY)
 
     def _unavailable(self, batch: Sequence[Asked], code: str) -> None:
-        log.warning("unavailable", code=code, requests=len(batch))
+        log.warning("unavailable", code=code, count=len(batch))
         for asked in batch:
             self._outlet.settle(asked, Outcome.UNAVAILABLE, _EMPTY)
 
@@ -397,7 +401,7 @@ class Service:
             return None
         key = commitment_key(self._month_of(asked), asked.party, asked.request.request_id)
         commitment = request_commitment(key, asked.request.operation, asked.request.body)
-        log.warning("disclaimed", party=asked.party, yen=original.yen)
+        log.warning("disclaimed", party=asked.party)
         return make_final(
             asked,
             month_key=self._month_of(asked),

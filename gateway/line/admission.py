@@ -79,6 +79,7 @@ def admit(
                 request=request,
                 body=body,
                 decision=decision,
+                version=standing.version,
                 arrived=arrived,
                 off_clock=off_clock,
             )  # fmt: skip
