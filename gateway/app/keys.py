@@ -17,7 +17,9 @@ MONTH_AAD = b"sekisho commitment key "
 DAY_MS = 86_400_000
 
 
-def signer(store: KeyStore, purpose: Purpose, now_us: Callable[[], int]) -> Callable[[bytes], Awaitable[tuple[str, bytes]]]:
+def signer(
+    store: KeyStore, purpose: Purpose, now_us: Callable[[], int]
+) -> Callable[[bytes], Awaitable[tuple[str, bytes]]]:
     """Signs with the newest key of a purpose: content -> key id, signature."""
 
     async def sign(signed: bytes) -> tuple[str, bytes]:

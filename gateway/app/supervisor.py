@@ -91,9 +91,7 @@ async def running_gateway(
     workers = configuration.line.workers or os.cpu_count() or 1
     try:
         gateway = Running(host=host, port=holder.getsockname()[1], workers=workers, database=dsns)
-        births = {
-            f"worker-{slot}": _birth("worker", slot, configuration, gateway, dsns) for slot in range(workers)
-        }
+        births = {f"worker-{slot}": _birth("worker", slot, configuration, gateway, dsns) for slot in range(workers)}
         births["ops"] = _birth("ops", workers, configuration, gateway, dsns)
         async with trio.open_nursery() as nursery:
             children = {name: _Child(name, birth, gateway) for name, birth in births.items()}

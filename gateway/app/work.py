@@ -90,9 +90,7 @@ class _Stop:
 
 
 async def _serve(birth: Birth, configuration: Configuration, stop: _Stop) -> None:
-    keystore = open_keystore(
-        configuration.keystore_uri, lambda: passphrase_from_file(configuration.passphrase_file)
-    )
+    keystore = open_keystore(configuration.keystore_uri, lambda: passphrase_from_file(configuration.passphrase_file))
     try:
         async with open_database(birth.gateway_dsn, size=2, role=f"worker {birth.slot}") as database:
             async with database.pinned() as fast, database.pinned() as slow, database.pinned() as writing:
@@ -234,7 +232,9 @@ async def _watch(worker: Worker, gauges: Metrics, holder: DirectoryHolder, datab
         gauges.set_directory_version(holder.current.version)
         try:
             with trio.move_on_after(LOAD_S):
-                row = await database.fetchrow("select size, note, at_us from ledger.checkpoint order by size desc limit 1")
+                row = await database.fetchrow(
+                    "select size, note, at_us from ledger.checkpoint order by size desc limit 1"
+                )
                 worker.database_up = True
                 if row is not None and row[0] > size:
                     size = row[0]

@@ -20,7 +20,7 @@ _CACHE_TEXTS: Final = 1 << 13
 
 _COMPATIBLE: Final = re.compile(r"[^\uF900-\uFAFF\U0002F800-\U0002FA1F]+")
 _SPACES: Final = re.compile(r"\s+")
-_SELECTORS: Final = re.compile("[\uFE00-\uFE0F\U000E0100-\U000E01EF]")
+_SELECTORS: Final = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _DASH: Final = "-‐‑‒–—―−ー─━"
 _SMALL_KANA: Final = dict(zip("ァィゥェォッャュョヮヵヶ", "アイウエオツヤユヨワカケ", strict=True))
 _KANA: Final = _SMALL_KANA | {"ヂ": "ジ", "ヅ": "ズ", "ヲ": "オ", "ヰ": "イ", "ヱ": "エ", "ヴ": "バ"}

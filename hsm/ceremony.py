@@ -1,0 +1,32 @@
+"""The standard sets of keys that a centre and a line begin with."""
+
+from typing import Final, Literal
+
+from hsm.interface import KeyStore
+from protocol.keys import Algorithm, KeyRecord, Purpose
+
+KeySet = Literal["centre", "line"]
+SETS: Final[dict[KeySet, tuple[tuple[Purpose, Algorithm], ...]]] = {
+    "centre": (
+        (Purpose.HISTORY, Algorithm.ES256),
+        (Purpose.LINE, Algorithm.ES256),
+        (Purpose.BLOCK, Algorithm.ES256),
+        (Purpose.CHECKPOINT, Algorithm.ES256),
+        (Purpose.CHECKPOINT_PQ, Algorithm.ML_DSA_65),
+        (Purpose.SEAL, Algorithm.A256GCM_WRAP),
+    ),
+    "line": ((Purpose.HISTORY, Algorithm.ES256), (Purpose.LINE, Algorithm.ES256)),
+}
+
+
+def create_standard_keys(store: KeyStore, which: KeySet, *, label: str, now_us: int) -> list[KeyRecord]:
+    """Make a set's keys, named PURPOSE-LABEL; what the store cannot do (ML-DSA-65) is left out.
+
+    Raises: KeyExists when run twice with one label; HsmError.
+    """
+    able = store.capabilities().algorithms
+    return [
+        store.generate(purpose, algorithm, key_id=f"{purpose.value}-{label}", now_us=now_us)
+        for purpose, algorithm in SETS[which]
+        if algorithm in able
+    ]
