@@ -33,9 +33,7 @@ class Answered(NamedTuple):
 
 
 NONE: Final = Answered(Outcome.NONE, encode(Refusal()), 0)
-AMBIGUOUS: Final = Answered(
-    Outcome.AMBIGUOUS, encode(Refusal(remedy="生年月日・性別を加えて照会してください")), 0
-)
+AMBIGUOUS: Final = Answered(Outcome.AMBIGUOUS, encode(Refusal(remedy="生年月日・性別を加えて照会してください")), 0)
 
 _INVALID: Final = {
     field: Answered(Outcome.FIELD_INVALID, encode(Refusal(field=field, remedy=remedy)), 0)

@@ -20,8 +20,8 @@ _CACHE_TEXTS: Final = 1 << 13
 
 _COMPATIBLE: Final = re.compile(r"[^\uF900-\uFAFF\U0002F800-\U0002FA1F]+")
 _SPACES: Final = re.compile(r"\s+")
-_SELECTORS: Final = re.compile("[\uFE00-\uFE0F\U000E0100-\U000E01EF]")
-_DASH: Final = "-‐‑‒–—―−ー─━"
+_SELECTORS: Final = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_DASH: Final = "‐‑‒–—―−ー─━-"  # the ASCII hyphen last, for use in a character class
 _SMALL_KANA: Final = dict(zip("ァィゥェォッャュョヮヵヶ", "アイウエオツヤユヨワカケ", strict=True))
 _KANA: Final = _SMALL_KANA | {"ヂ": "ジ", "ヅ": "ズ", "ヲ": "オ", "ヰ": "イ", "ヱ": "エ", "ヴ": "バ"}
 _VU: Final = re.compile("ヴ([ァィェォアイエオ])")
@@ -102,7 +102,9 @@ _CHAINED: Final = re.compile(rf"(?<![{_NUMERAL}])[{_NUMERAL}]+(?:[のノ之{_DAS
 _AFTER_DIGIT: Final = re.compile(rf"(?<=\d[のノ之\-])[{_NUMERAL}]+|(?<=番地)[{_NUMERAL}]+|(?<=番)[{_NUMERAL}]+$")
 _NUMERALS: Final = re.compile(rf"[{_NUMERAL}]+")
 _DIGIT_DASH: Final = re.compile(rf"(?<=\d)[{_DASH}]+(?=\d)")
-_COUNTERS: Final = re.compile(r"(?<=\d)(?:丁目|番地|番(?![町丁])|号|の(?=\d)|ノ(?=\d)|之(?=\d))+(?:[のノ之](?=\d))?")
+_COUNTERS: Final = re.compile(
+    r"(?<=\d)(?:丁目|番地|番(?![町丁])|号室|号|の(?=\d)|ノ(?=\d)|之(?=\d))+(?:[のノ之](?=\d))?"
+)
 _DASHES: Final = re.compile("-{2,}")
 _LOOSE_DASH: Final = re.compile(r"(?<!\d)-+|-+(?!\d)")
 _DIVISION: Final = re.compile("大字|小字|(?<=[町村市区])字|(?<=\\d)字")

@@ -94,7 +94,11 @@ def residents(seed: int, count: int, known: tuple[Resident, ...] = ()) -> Iterat
         record = _person(draw, code)
         if previous is not None and draw.random() < 0.005:
             record = msgspec.structs.replace(
-                record, name=previous.name, kana=previous.kana, address=previous.address, sex=previous.sex,
+                record,
+                name=previous.name,
+                kana=previous.kana,
+                address=previous.address,
+                sex=previous.sex,
                 municipality=previous.municipality,
             )
         previous = record
@@ -123,9 +127,20 @@ def _person(draw: random.Random, code: str) -> ResidentRecord:
     )
     birth, birth_sort = _birth(draw)
     return ResidentRecord(
-        SCHEMA, code, f"{surname} {given}", f"{surname_kana} {given_kana}", birth, birth_sort, int(sex), address,
-        municipality, int(reason), f"{int(2003 + chance() * 22)}-{int(1 + chance() * 12):02d}-{int(1 + chance() * 28):02d}",
-        former_names, former_addresses, synthetic=True,
+        SCHEMA,
+        code,
+        f"{surname} {given}",
+        f"{surname_kana} {given_kana}",
+        birth,
+        birth_sort,
+        int(sex),
+        address,
+        municipality,
+        int(reason),
+        f"{int(2003 + chance() * 22)}-{int(1 + chance() * 12):02d}-{int(1 + chance() * 28):02d}",
+        former_names,
+        former_addresses,
+        synthetic=True,
     )
 
 
