@@ -1,7 +1,7 @@
 """The register's tables: what is asked of them in one statement, and how rows come in.
 
-The rows are opaque: tokens and sealed bytes made by gateway.inquiry. Both look-ups take arrays and answer one row or more
-a question, in the order asked, with the claim of the request id and the version of the directory beside it, so that one
+The rows are opaque: tokens and sealed bytes made by gateway.inquiry. Both look-ups take arrays and answer one row or
+more a question, in the order asked, with the claim of the request id and the directory's version beside it, so that one
 round trip is enough to answer (DESIGN 7, Repeats; DESIGN 8).
 
 Plans. Every probe is a LATERAL ... LIMIT, which PostgreSQL can only run as a nested loop over an index; so the generic
@@ -44,7 +44,7 @@ left join lateral (
   limit 1
 ) r on true{_CLAIM}
 order by q.o
-"""
+"""  # noqa: S608  only our own constants are set in
 """Parameters: parties text[], request ids bytea[], code tokens bytea[], today date. One row a question."""
 
 LOOKUP_BY_NAME: Final = f"""
@@ -66,7 +66,7 @@ left join lateral (
 ) r on true{_CLAIM}
 order by q.o
 """  # noqa: S608  the only value set in is our own constant
-"""Parameters: parties, request ids, town tokens, birth tokens (the town's again where none), today. Up to 65 rows each."""
+"""Parameters: parties, request ids, town tokens, birth tokens (the town's where none), today. Up to 65 rows each."""
 
 
 class SealedRow(NamedTuple):
@@ -85,7 +85,7 @@ class ClaimSeen(NamedTuple):
     commitment: bytes
     stream: bytes
     height: int
-    index: int
+    idx: int
     turn: int
     disclaimed: bool
 
@@ -120,7 +120,7 @@ class RecordRow(NamedTuple):
 
 
 class KeyRow(NamedTuple):
-    """A row of register.data_key: number, purpose ("index" or "data"), wrapped key, the keystore's key that wrapped it."""
+    """A row of register.data_key: number, purpose ("index" or "data"), wrapped key, and what key wrapped it."""
 
     key_id: int
     purpose: str
@@ -152,7 +152,7 @@ async def look_up_by_name(
     tokens: Sequence[tuple[bytes, bytes]],
     today: dt.date,
 ) -> list[FoundByName]:
-    """One round trip for questions by name; tokens are gateway.inquiry.index.query_tokens. Raises: StoreUnavailable."""
+    """One round trip for questions by name; tokens from inquiry.index.query_tokens. Raises: StoreUnavailable."""
     towns, births = [town for town, _ in tokens], [birth for _, birth in tokens]
     rows = await db.fetch(LOOKUP_BY_NAME, parties, request_ids, towns, births, today)
     found: list[FoundByName] = []
@@ -202,7 +202,7 @@ async def read_keys(db: Database | PinnedConnection) -> list[KeyRow]:
 
 
 async def add_keys(db: Database | PinnedConnection, keys: Sequence[KeyRow]) -> bool:
-    """Store wrapped keys in one statement, all or, when any number is taken, none. Returns: whether they were stored."""
+    """Store wrapped keys in one statement, all, or none when any number is taken. Returns: whether stored."""
     try:
         await db.execute(
             "insert into register.data_key select * from unnest($1::int[], $2::text[], $3::bytea[], $4::text[])",
