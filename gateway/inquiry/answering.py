@@ -1,13 +1,13 @@
 """From a question and sealed rows to the bytes of an answer. Pure: no table, clock or randomness.
 
-An answer carries the record's plaintext as it was sealed, never re-encoded; every other outcome carries a Refusal and no
-data. A row that does not open, or opens to someone the question did not find, raises RegisterCorrupt: the caller answers
-UNAVAILABLE and releases nothing. Policy, claims and repeats are decided by the caller before and after.
+An answer carries the record's plaintext as it was sealed, never re-encoded; every other outcome carries a Refusal and
+no data. A row that does not open, or opens to someone the question did not find, raises RegisterCorrupt: the caller
+answers UNAVAILABLE and releases nothing. Policy, claims and repeats are decided by the caller before and after.
 Source: DESIGN 9; docs/PROTOCOL.md, Operations.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -24,7 +24,7 @@ from protocol.messages import Answer, InquiryByCode, InquiryByName, Refusal, enc
 from protocol.outcomes import Outcome
 
 
-class Answered(NamedTuple):
+class Answered(msgspec.Struct, frozen=True):
     """An outcome, the response body, and the records provided (本人確認情報の件数, 002 本2-1): 1 or 0."""
 
     outcome: Outcome

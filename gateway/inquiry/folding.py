@@ -21,18 +21,23 @@ _CACHE_TEXTS: Final = 1 << 13
 _COMPATIBLE: Final = re.compile(r"[^\uF900-\uFAFF\U0002F800-\U0002FA1F]+")
 _SPACES: Final = re.compile(r"\s+")
 _SELECTORS: Final = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-_DASH: Final = "-‐‑‒–—―−ー─━"
+_DASH: Final = "‐‑‒–—―−ー─━-"  # the ASCII hyphen last, for use in a character class
 _SMALL_KANA: Final = dict(zip("ァィゥェォッャュョヮヵヶ", "アイウエオツヤユヨワカケ", strict=True))
 _KANA: Final = _SMALL_KANA | {"ヂ": "ジ", "ヅ": "ズ", "ヲ": "オ", "ヰ": "イ", "ヱ": "エ", "ヴ": "バ"}
 _VU: Final = re.compile("ヴ([ァィェォアイエオ])")
 _VU_ROW: Final = {"ァ": "バ", "ア": "バ", "ィ": "ビ", "イ": "ビ", "ェ": "ベ", "エ": "ベ", "ォ": "ボ", "オ": "ボ"}
 _HIRAGANA: Final = {chr(c): chr(c + 0x60) for c in range(0x3041, 0x3097)}
 
-PREFECTURES: Final = tuple(
-    "北海道 青森県 岩手県 宮城県 秋田県 山形県 福島県 茨城県 栃木県 群馬県 埼玉県 千葉県 東京都 神奈川県 新潟県 富山県 石川県 福井県 山梨県 "
-    "長野県 岐阜県 静岡県 愛知県 三重県 滋賀県 京都府 大阪府 兵庫県 奈良県 和歌山県 鳥取県 島根県 岡山県 広島県 山口県 徳島県 香川県 愛媛県 "
-    "高知県 福岡県 佐賀県 長崎県 熊本県 大分県 宮崎県 鹿児島県 沖縄県".split()
+# fmt: off
+PREFECTURES: Final = (
+    "北海道", "青森県", "岩手県", "宮城県", "秋田県", "山形県", "福島県", "茨城県",
+    "栃木県", "群馬県", "埼玉県", "千葉県", "東京都", "神奈川県", "新潟県", "富山県",
+    "石川県", "福井県", "山梨県", "長野県", "岐阜県", "静岡県", "愛知県", "三重県",
+    "滋賀県", "京都府", "大阪府", "兵庫県", "奈良県", "和歌山県", "鳥取県", "島根県",
+    "岡山県", "広島県", "山口県", "徳島県", "香川県", "愛媛県", "高知県", "福岡県",
+    "佐賀県", "長崎県", "熊本県", "大分県", "宮崎県", "鹿児島県", "沖縄県",
 )
+# fmt: on
 """The 47 prefectures in the order of their codes: PREFECTURES[n - 1] is prefecture n."""
 
 
@@ -67,8 +72,13 @@ _NAME_MARKS: Final = {ord(mark): None for mark in _DASH + "・･.,'’`"}
 
 
 def plain(text: str) -> str:
-    """Text as its reader sees it: one width, no spaces; kanji stay as they are, compatibility forms and selectors too."""
-    return _SPACES.sub("", _COMPATIBLE.sub(lambda run: unicodedata.normalize("NFKC", run[0]), text))
+    """Text as its reader sees it: one width, no spaces; kanji and their selectors stay as they are."""
+    # Twice: taking out a space that NFKC made of a spacing accent lets the accent join the letter before it.
+    return _width(_SPACES.sub("", _width(text)))
+
+
+def _width(text: str) -> str:
+    return _COMPATIBLE.sub(lambda run: unicodedata.normalize("NFKC", run[0]), text)
 
 
 def _fold_kanji(text: str) -> str:
@@ -102,7 +112,9 @@ _CHAINED: Final = re.compile(rf"(?<![{_NUMERAL}])[{_NUMERAL}]+(?:[のノ之{_DAS
 _AFTER_DIGIT: Final = re.compile(rf"(?<=\d[のノ之\-])[{_NUMERAL}]+|(?<=番地)[{_NUMERAL}]+|(?<=番)[{_NUMERAL}]+$")
 _NUMERALS: Final = re.compile(rf"[{_NUMERAL}]+")
 _DIGIT_DASH: Final = re.compile(rf"(?<=\d)[{_DASH}]+(?=\d)")
-_COUNTERS: Final = re.compile(r"(?<=\d)(?:丁目|番地|番(?![町丁])|号|の(?=\d)|ノ(?=\d)|之(?=\d))+(?:[のノ之](?=\d))?")
+_COUNTERS: Final = re.compile(
+    r"(?<=\d)(?:丁目|番地|番(?![町丁])|号室|号|の(?=\d)|ノ(?=\d)|之(?=\d))+(?:[のノ之](?=\d))?"
+)
 _DASHES: Final = re.compile("-{2,}")
 _LOOSE_DASH: Final = re.compile(r"(?<!\d)-+|-+(?!\d)")
 _DIVISION: Final = re.compile("大字|小字|(?<=[町村市区])字|(?<=\\d)字")

@@ -32,7 +32,7 @@ def birth_token(index_key: bytes, name: str, birth: str) -> bytes:
 
 
 def name_tokens(index_key: bytes, record: ResidentRecord) -> set[bytes]:
-    """Every token a record is found under: current and former names and the kana, with every town and the birth date."""
+    """Every token a record is found under: names old and new and the kana, with every town and the birth date."""
     names = {fold_name(name) for name in (record.name, record.kana, *record.former_names)}
     towns = {town_key(address) for address in (record.address, *record.former_addresses)}
     names.discard("")

@@ -1,9 +1,9 @@
 """May this record answer this question? Pure decisions over an opened record.
 
-Each field of the question is graded against the record: the same, the same but for its writing (named), or not the same.
-A candidate with any field not the same is not the person. Then: one left and nothing differs, or exactly one left in which
-nothing differs: EXACT. One left, with differing fields: VARIANT. More: AMBIGUOUS, for folded equality alone never
-chooses between two people. Source: DESIGN 9; DOMAIN 2.3.
+Each field of the question is graded against the record: the same, the same but for its writing (named), or not the
+same. A candidate with any field not the same is not the person. Of those left, exactly one in which nothing differs:
+EXACT. One left, with differing fields: VARIANT. More: AMBIGUOUS, for folded equality alone never chooses between two
+people. Source: DESIGN 9; DOMAIN 2.3.
 """
 
 from collections.abc import Iterator, Sequence
@@ -63,7 +63,7 @@ def match(query: InquiryByName, candidates: Sequence[ResidentRecord]) -> Match:
 
 
 def differing_fields(query: InquiryByName, record: ResidentRecord) -> tuple[str, ...] | None:
-    """Fields of the record that fit only by variant, in the order asked; () when all are the same; None: not the person."""
+    """Fields that fit only by variant, in the order asked; () when all are the same; None: not the person."""
     differing = []
     for field in _grades(query, record):
         if field is None:

@@ -48,8 +48,8 @@ class ResidentRecord(msgspec.Struct, frozen=True, array_like=True):
     """One resident.
 
     Shape: MessagePack array of 14 in this order. `code` 11 digits; `birth` either YYYY-MM-DD, which need not exist in
-    the calendar, or the entry's own words ("昭和10年3月頃"); `birth_sort` YYYYMMDD with 00 for what is not known, None when
-    nothing is; `municipality` 6 digits; `changed_on` YYYY-MM-DD; former names include 旧氏 with the given name.
+    the calendar, or the entry's own words ("昭和10年3月頃"); `birth_sort` YYYYMMDD with 00 for what is not known,
+    None when nothing is; `municipality` 6 digits; `changed_on` YYYY-MM-DD; former names hold 旧氏 with the given name.
     Source: DOMAIN 2.1.
     """
 

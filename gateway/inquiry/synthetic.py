@@ -2,8 +2,8 @@
 
 Persons are random combinations of common names in real municipalities; nobody is meant. Every record says `synthetic`.
 A valid code could be some real person's, hence the mark (DOMAIN, Synthetic numbers). The first residents are the known
-cases' (gateway.inquiry.cases) and live in towns where nobody else does; the rest show what registers hold: 異体字, 旧氏,
-former addresses, uncertain and impossible birth dates, namesakes in one house, records past their period.
+cases' (gateway.inquiry.cases) and live in towns where nobody else does; the rest show what registers hold: 異体字,
+旧氏, former addresses, uncertain and impossible birth dates, namesakes in one house, records past their period.
 """
 
 import datetime as dt

@@ -1,7 +1,7 @@
 """The register's tables: what is asked of them in one statement, and how rows come in.
 
-The rows are opaque: tokens and sealed bytes made by gateway.inquiry. Both look-ups take arrays and answer one row or more
-a question, in the order asked, with the claim of the request id and the version of the directory beside it, so that one
+The rows are opaque: tokens and sealed bytes made by gateway.inquiry. Both look-ups take arrays and answer one row or
+more a question, in the order asked, with the claim of the request id and the directory's version beside it, so that one
 round trip is enough to answer (DESIGN 7, Repeats; DESIGN 8).
 
 Plans. Every probe is a LATERAL ... LIMIT, which PostgreSQL can only run as a nested loop over an index; so the generic
@@ -9,21 +9,16 @@ plan of a prepared statement stays right whatever unnest is believed to give and
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from gateway.store.errors import UniqueViolated
+from gateway.store.pool import Database, PinnedConnection, Row
 
 LOOKUPS_MAX: Final = 1024
 """Questions one look-up may carry."""
 CANDIDATE_ROWS_MAX: Final = 65
 """Candidates brought for one question by name: one more than may be compared, so that too many is seen."""
-
-LOOKUP_SETTINGS: Final[Mapping[str, str]] = {
-    "jit": "off",
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-}
-"""Settings for connections that run the look-ups: plan once, by index, even while the tables are small."""
 
 _CLAIM: Final = """
 left join lateral (
@@ -49,7 +44,7 @@ left join lateral (
   limit 1
 ) r on true{_CLAIM}
 order by q.o
-"""
+"""  # noqa: S608  only our own constants are set in
 """Parameters: parties text[], request ids bytea[], code tokens bytea[], today date. One row a question."""
 
 LOOKUP_BY_NAME: Final = f"""
@@ -71,7 +66,7 @@ left join lateral (
 ) r on true{_CLAIM}
 order by q.o
 """  # noqa: S608  the only value set in is our own constant
-"""Parameters: parties, request ids, town tokens, birth tokens (the town's again where none), today. Up to 65 rows each."""
+"""Parameters: parties, request ids, town tokens, birth tokens (the town's where none), today. Up to 65 rows each."""
 
 
 class SealedRow(NamedTuple):
@@ -90,7 +85,7 @@ class ClaimSeen(NamedTuple):
     commitment: bytes
     stream: bytes
     height: int
-    index: int
+    idx: int
     turn: int
     disclaimed: bool
 
@@ -124,13 +119,98 @@ class RecordRow(NamedTuple):
     expires_on: dt.date | None
 
 
-class Connection(Protocol):
-    """The part of an asyncpg connection used here."""
+class KeyRow(NamedTuple):
+    """A row of register.data_key: number, purpose ("index" or "data"), wrapped key, and what key wrapped it."""
 
-    async def fetch(self, query: str, *args: object) -> Sequence[Sequence[object]]: ...
+    key_id: int
+    purpose: str
+    sealed: bytes
+    wrapped_by: str
 
-    async def execute(self, query: str, *args: object) -> str: ...
 
-    async def copy_records_to_table(
-        self, table_name: str, *, records: Iterable[Sequence[object]], columns: Sequence[str], schema_name: str
-    ) -> str: ...
+async def look_up_by_code(
+    db: Database | PinnedConnection,
+    *,
+    parties: Sequence[str],
+    request_ids: Sequence[bytes],
+    tokens: Sequence[bytes],
+    today: dt.date,
+) -> list[Found]:
+    """One round trip for up to LOOKUPS_MAX questions by code; the answer has their order and number.
+
+    `today` is the date of the register's office (Japan), by which periods end. Raises: StoreUnavailable.
+    """
+    rows = await db.fetch(LOOKUP_BY_CODE, parties, request_ids, tokens, today)
+    return [Found(_sealed(row), row[5], _claim(row)) for row in rows]
+
+
+async def look_up_by_name(
+    db: Database | PinnedConnection,
+    *,
+    parties: Sequence[str],
+    request_ids: Sequence[bytes],
+    tokens: Sequence[tuple[bytes, bytes]],
+    today: dt.date,
+) -> list[FoundByName]:
+    """One round trip for questions by name; tokens from inquiry.index.query_tokens. Raises: StoreUnavailable."""
+    towns, births = [town for town, _ in tokens], [birth for _, birth in tokens]
+    rows = await db.fetch(LOOKUP_BY_NAME, parties, request_ids, towns, births, today)
+    found: list[FoundByName] = []
+    for row in rows:
+        if row[12] > len(found):
+            found.append(FoundByName([], row[5], _claim(row)))
+        sealed = _sealed(row)
+        if sealed is not None:
+            found[-1].rows.append(sealed)
+    return found
+
+
+def _sealed(row: Row) -> SealedRow | None:
+    return None if row[0] is None else SealedRow(row[0], row[1], row[2], row[3], row[4])
+
+
+def _claim(row: Row) -> ClaimSeen | None:
+    return None if row[6] is None else ClaimSeen(row[6], row[7], row[8], row[9], row[10], row[11])
+
+
+async def add_records(
+    connection: PinnedConnection, records: Sequence[RecordRow], tokens: Sequence[tuple[bytes, bytes]]
+) -> None:
+    """Append records and their (token, record id) rows by COPY, as the schema's owner, in the caller's transaction.
+
+    Raises: UniqueViolated for an id, or a standing code, that is there already.
+    """
+    await connection.copy_records("record", columns=RecordRow._fields, records=records, schema="register")
+    await connection.copy_records("name_token", columns=("token", "record_id"), records=tokens, schema="register")
+
+
+async def refresh_statistics(db: Database | PinnedConnection) -> None:
+    """ANALYZE after a load, so that plans know the size of things."""
+    await db.execute("analyze register.record, register.name_token")
+
+
+async def count_records(db: Database | PinnedConnection) -> int:
+    """Records in the register, of every standing."""
+    row = await db.fetchrow("select count(*) from register.record")
+    return 0 if row is None else int(row[0])
+
+
+async def read_keys(db: Database | PinnedConnection) -> list[KeyRow]:
+    """The register's wrapped keys by number."""
+    rows = await db.fetch("select id, purpose, sealed, wrapped_by from register.data_key order by id")
+    return [KeyRow(*row) for row in rows]
+
+
+async def add_keys(db: Database | PinnedConnection, keys: Sequence[KeyRow]) -> bool:
+    """Store wrapped keys in one statement, all, or none when any number is taken. Returns: whether stored."""
+    try:
+        await db.execute(
+            "insert into register.data_key select * from unnest($1::int[], $2::text[], $3::bytea[], $4::text[])",
+            [key.key_id for key in keys],
+            [key.purpose for key in keys],
+            [key.sealed for key in keys],
+            [key.wrapped_by for key in keys],
+        )
+    except UniqueViolated:
+        return False
+    return True

@@ -1,6 +1,4 @@
 -- The register: residents' records, sealed, found by blind indexes only. See gateway/inquiry/sealing.py and index.py.
-create schema register;
-
 create table register.data_key (
   id int primary key,
   purpose text not null check (purpose in ('index', 'data')),
@@ -31,3 +29,6 @@ create table register.name_token (
   primary key (token, record_id)
 );
 create index name_token_record on register.name_token (record_id);
+
+-- The workers read; records and keys are written by the schema's owner alone.
+grant select on register.data_key, register.record, register.name_token to sekisho_gateway;

@@ -1,0 +1,45 @@
+"""A register in memory and in PostgreSQL for these tests."""
+
+import datetime as dt
+
+import asyncpg
+
+from gateway.inquiry.answering import Answered, answer_by_code, answer_by_name
+from gateway.inquiry.index import code_token, query_tokens
+from gateway.inquiry.sealing import RegisterKeys
+from gateway.store.pool import Database
+from gateway.store.register import look_up_by_code, look_up_by_name
+from protocol.messages import InquiryByCode, InquiryByName
+
+KEYS = RegisterKeys(b"i" * 32, {2: b"d" * 32}, 2)
+TODAY = dt.date(2026, 11, 20)
+
+# Stand in for the two tables of other packages that the look-ups read, where their migrations are not there.
+NEIGHBOURS = """
+create table if not exists ledger.claim (party text, request_id bytea, turn smallint, commitment bytea, stream bytea,
+  height bigint, idx int, primary key (party, request_id, turn));
+create table if not exists directory.version (version bigint);
+insert into directory.version select 7 where not exists (select from directory.version);
+grant select on ledger.claim, directory.version to sekisho_gateway;
+"""
+
+
+async def prepare(owner_dsn: str) -> None:
+    """Make the neighbours' tables. On the host loop."""
+    connection = await asyncpg.connect(owner_dsn)
+    try:
+        await connection.execute(NEIGHBOURS)
+    finally:
+        await connection.close()
+
+
+async def ask(db: Database, query: InquiryByCode | InquiryByName, *, request_id: bytes = bytes(16)) -> Answered:
+    """One question, as a worker asks it."""
+    if isinstance(query, InquiryByCode):
+        (found,) = await look_up_by_code(
+            db, parties=["mlit"], request_ids=[request_id], tokens=[code_token(KEYS.index_key, query.code)], today=TODAY
+        )
+        return answer_by_code(query, found.row, KEYS)
+    tokens = query_tokens(KEYS.index_key, query.name, query.address, query.birth)
+    (by_name,) = await look_up_by_name(db, parties=["mlit"], request_ids=[request_id], tokens=[tokens], today=TODAY)
+    return answer_by_name(query, by_name.rows, KEYS)
