@@ -24,7 +24,7 @@ from gateway.app.worker import Centre, Worker
 from gateway.directory.errors import DirectoryError
 from gateway.directory.holder import DirectoryHolder
 from gateway.host import run_guest
-from gateway.inquiry.keys import load_register_keys
+from gateway.inquiry.keys import load_keys
 from gateway.inquiry.service import Service
 from gateway.ledger.closing import close_abandoned
 from gateway.ledger.finality import FinalityReader
@@ -38,6 +38,7 @@ from gateway.store.ledger import LedgerStore
 from gateway.store.pool import Database, PinnedConnection, open_database
 from gateway.store.register import LOOKUP_SETTINGS
 from hsm.errors import HsmError
+from hsm.interface import KeyStore
 from hsm.opening import open_keystore, passphrase_from_file
 from protocol.keys import Purpose
 from protocol.messages import Notice, NoticeKind
@@ -103,7 +104,7 @@ async def _run(
     birth: Birth,
     configuration: Configuration,
     stop: _Stop,
-    keystore: "KeyStore",
+    keystore: KeyStore,
     database: Database,
     fast: PinnedConnection,
     slow: PinnedConnection,
@@ -112,7 +113,7 @@ async def _run(
     role, node, slot = configuration.centre.role, configuration.centre.node, birth.slot
     material = TlsMaterial(configuration.tls, now=datetime.now(UTC))
     holder = await DirectoryHolder.open(database)
-    register_keys = await load_register_keys(database, keystore)
+    register_keys = await load_keys(database, keystore)
     sign_block = signer(keystore, Purpose.BLOCK, now_us)
     ledger = LedgerStore(writing)
     gauges = Metrics(CollectorRegistry())

@@ -1,0 +1,228 @@
+"""Making a development centre from nothing: PKI, keys, database, directory, synthetic residents, and one ministry.
+
+Everything lies in one directory:
+
+    sekisho.toml       the configuration      tls/          the centre's certificate, key, anchors, CRL
+    keystore.sekisho   the centre's keys      passphrase    opens them (0600)
+    trust.bundle       for offline verifiers  directory.toml  who may do what
+    pki/               the development CA     postgres/     the embedded server
+    ministry/          the far end: line.toml, tls/, keystore.sekisho, passphrase, trust.bundle
+
+It appears whole: `sekisho.toml` is written last, and a directory without one is begun again.
+"""
+
+import base64
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from certs.authority import DevelopmentAuthority
+from certs.files import PRIVATE, PUBLIC, write_whole
+from certs.names import LineName
+from certs.profiles import CENTRE, LINE, Profile
+from gateway.app.configuration import FILE_NAME
+from gateway.directory import toml
+from gateway.directory.apply import Change, apply
+from gateway.host import run_guest
+from gateway.inquiry.keys import make_keys
+from gateway.inquiry.loading import load_synthetic
+from gateway.store.embedded import EmbeddedPostgres
+from gateway.store.migrate import migrate
+from gateway.store.pool import open_database
+from gateway.store.register import refresh_statistics
+from hsm.ceremony import KeySet, create_standard_keys
+from hsm.interface import KeyStore
+from hsm.software import SoftwareKeystore
+from protocol.keys import Algorithm, Purpose, read_signed_history
+from protocol.trust import Trust, encode_trust
+
+CENTRE_ID: Final = "centre"
+MINISTRY: Final = LineName("mlit", "line-1")
+ENVIRONMENT: Final = "development"
+ROLE: Final = "inquiry"
+SEED: Final = 20190401
+"""Of the synthetic register: the day of the ministry agreement (002)."""
+RESIDENTS_DEFAULT: Final = 20_000
+RESIDENTS_MIN: Final = 100
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int], None]
+"""(done, of) residents."""
+
+
+class SetupError(Exception):
+    """The directory cannot be made; the sentence names the remedy."""
+
+
+def is_made(data: Path) -> bool:
+    """Whether a finished centre lies there."""
+    return (data / FILE_NAME).is_file()
+
+
+def make_centre(
+    data: Path, *, port: int, ops_port: int, workers: int, residents: int, say: Say, progress: Progress
+) -> None:
+    """Make a centre in `data`. Raises: SetupError; errors of the parts."""
+    if is_made(data):
+        raise SetupError(f"{data} holds a centre already; use it, or choose another --data directory")
+    if data.exists() and any(data.iterdir()) and not (data / ".unfinished").exists():
+        raise SetupError(f"{data} is not empty and holds no centre; choose another --data directory")
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for child in data.iterdir():
+        if child.is_dir():
+            shutil.rmtree(child)
+        else:
+            child.unlink()
+    (data / ".unfinished").touch()
+    now = datetime.now(UTC)
+    now_us = time.time_ns() // 1000
+    label = f"{now:%Y-%m}-{secrets.token_hex(2)}"
+
+    say("development PKI and keystores")
+    authority = DevelopmentAuthority.create(data / "pki", name="Sekisho Development", now=now)
+    authority.write_crl(now=now, days=30)
+    _issue(authority, data / "tls", CENTRE, LineName("centre", ROLE), now, ("127.0.0.1", "localhost"))
+    ministry = data / "ministry"
+    ministry.mkdir(mode=0o700)
+    _issue(authority, ministry / "tls", LINE, MINISTRY, now, ())
+    centre_keys = _keystore(data, CENTRE_ID, "centre", label, now_us)
+    ministry_keys = _keystore(ministry, MINISTRY.party, "line", f"{MINISTRY.party}-{label}", now_us)
+    bundle = trust_bundle(centre_keys)
+    write_whole(data / "trust.bundle", bundle, mode=PUBLIC)
+    write_whole(ministry / "trust.bundle", bundle, mode=PUBLIC)
+    write_whole(ministry / "line.toml", _line_toml(port).encode(), mode=PUBLIC)
+    write_whole(data / "directory.toml", _directory_toml(ministry_keys).encode(), mode=PUBLIC)
+
+    say("database")
+    with EmbeddedPostgres(data / "postgres") as server:
+        run_guest(_fill, server, data, centre_keys, residents, say, progress)
+    write_whole(data / FILE_NAME, _configuration_toml(port, ops_port, workers).encode(), mode=PRIVATE)
+    (data / ".unfinished").unlink()
+
+
+async def _fill(
+    server: EmbeddedPostgres, data: Path, keystore: KeyStore, residents: int, say: Say, progress: Progress
+) -> None:
+    passwords = {role: password for role, password in server.passwords.items() if role != "sekisho_owner"}
+    await migrate(server.dsn(), passwords=passwords)
+    async with open_database(server.dsn(), size=2, role="setup") as database:
+        await apply(
+            database,
+            toml.read(data / "directory.toml"),
+            Change(
+                asked_by="sekisho init",
+                approved_by="development",
+                reference="dev-agreement-mlit",
+                at_us=time.time_ns() // 1000,
+            ),
+        )
+        seal = keystore.current(Purpose.SEAL, time.time_ns() // 1000).key_id
+        keys = await make_keys(database, keystore, seal, random=secrets.token_bytes)
+        say(f"{residents:,} synthetic residents (合成データ)")
+        await load_synthetic(database, keys, residents, SEED, lambda done: progress(done, residents))
+        await refresh_statistics(database)
+
+
+def trust_bundle(keystore: KeyStore) -> bytes:
+    """The bundle that peers and verifiers are given, from the centre's keystore."""
+    signed = keystore.history()
+    root = next(r for r in keystore.keys() if r.key_id == read_signed_history(signed).key_id)
+    return encode_trust(
+        Trust(
+            centre=CENTRE_ID, role=ROLE, environment=ENVIRONMENT, root=root.public_key, signed_history=signed
+        )
+    )
+
+
+def _issue(
+    authority: DevelopmentAuthority, out: Path, profile: Profile, name: LineName, now: datetime, hosts: tuple[str, ...]
+) -> None:
+    out.mkdir(mode=0o700)
+    issued = authority.issue(profile, name, now=now, hosts=hosts)
+    write_whole(out / "certificate.pem", issued.certificate_pem, mode=PUBLIC)
+    write_whole(out / "key.pem", issued.key_pem, mode=PRIVATE)
+    write_whole(out / "anchors.pem", authority.anchors_pem, mode=PUBLIC)
+    write_whole(out / "crl.pem", (authority.directory / "crl.pem").read_bytes(), mode=PUBLIC)
+
+
+def _keystore(directory: Path, owner: str, which: KeySet, label: str, now_us: int) -> SoftwareKeystore:
+    passphrase = secrets.token_urlsafe(32)
+    write_whole(directory / "passphrase", passphrase.encode() + b"\n", mode=PRIVATE)
+    store = SoftwareKeystore.create(directory / "keystore.sekisho", passphrase, owner=owner)
+    create_standard_keys(store, which, label=label, now_us=now_us)
+    return store
+
+
+def _line_toml(port: int) -> str:
+    return f"""# A dedicated line of the development ministry, read by `sekisho inquire`. Paths are relative to this file.
+own = "{MINISTRY}"
+centre = "centre/{ROLE}"
+host = "127.0.0.1"
+port = {port}
+role = "{ROLE}"
+environment = "{ENVIRONMENT}"
+tls = "tls"
+trust = "trust.bundle"
+keystore = "software:keystore.sekisho"
+passphrase_file = "passphrase"
+"""
+
+
+def _configuration_toml(port: int, ops_port: int, workers: int) -> str:
+    return f"""# A development inquiry centre, made by `sekisho init`. Paths are relative to this file.
+
+[centre]
+role = "{ROLE}"
+environment = "{ENVIRONMENT}"
+node = "node-1"
+
+[database]
+embedded = "postgres" # or gateway_dsn, ops_dsn and owner_dsn of a PostgreSQL 15 or newer
+
+[keystore]
+uri = "software:keystore.sekisho" # or pkcs11:token=LABEL;module-path=PATH
+passphrase_file = "passphrase"
+
+[line]
+listen = "127.0.0.1:{port}"
+tls = "tls"
+workers = {workers} # 0: one a core
+
+[ops]
+listen = "127.0.0.1:{ops_port}"
+metrics = "metrics"
+
+# Latency objectives; `sekisho slo rules` writes Prometheus rules from them.
+[[slo]]
+name = "inquiry"
+operations = ["inquire_by_code", "inquire_by_name"]
+objective = 0.999
+threshold_ms = 100
+window_days = 28
+"""
+
+
+def _directory_toml(ministry: KeyStore) -> str:
+    """The example directory with the ministry's real key in it."""
+    key = ministry.current(Purpose.LINE, time.time_ns() // 1000)
+    since = datetime.fromtimestamp(key.not_before_us / 1e6, UTC)
+    example = Path(__file__).with_name("directory.example.toml")
+    text = example.read_text(encoding="utf-8")
+    lines = []
+    for line in text.splitlines():
+        if line.startswith("id = \"mlit-line-1-2026\""):
+            line = f'id = "{key.key_id}"'
+        elif line.startswith("public_key = "):
+            line = f'public_key = "{base64.b64encode(key.public_key).decode()}"'
+        elif line.startswith("not_before = "):
+            line = f"not_before = {since.isoformat()}"
+        elif line.startswith("not_after = "):
+            continue
+        elif line.startswith("algorithm = "):
+            line = f'algorithm = "{Algorithm(key.algorithm).name}"'
+        lines.append(line)
+    return "\n".join(lines) + "\n"
