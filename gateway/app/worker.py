@@ -139,7 +139,7 @@ class Worker:
                 lines.start_soon(self.acceptor.serve, listeners)
                 started()
                 await stop.wait()
-                await self._drain(listeners)
+                await self._drain()
                 await recorder.close()
                 for connection in list(self.acceptor.connections):
                     connection.finish()
@@ -149,10 +149,9 @@ class Worker:
                 lines.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
 
-    async def _drain(self, listeners: list[trio.SocketListener]) -> None:
+    async def _drain(self) -> None:
         self.draining = True
-        for listener in listeners:
-            await listener.aclose()
+        self.acceptor.stop_accepting()
         for connection in list(self.acceptor.connections):
             connection.drain(int(DRAIN_S_MAX * 1000))
         with trio.move_on_after(DRAIN_S_MAX):
@@ -230,7 +229,7 @@ class Worker:
             arrived=trio.current_time(),
         )
         if refused:
-            self._count_transients(refused, requests)
+            self._count_transients(refused)
             connection.refuse(refused)
         fresh = []
         opened = self._open
@@ -364,8 +363,7 @@ class Worker:
         self._open[first.party, first.request.request_id] = first
         self.to_search([first])
 
-    def _count_transients(self, refused: list[Transient], requests: list[object]) -> None:
-        del requests
+    def _count_transients(self, refused: list[Transient]) -> None:
         self._gauges.observe_requests([(0, each.outcome, 0) for each in refused])
 
     async def _sweep(self) -> None:

@@ -123,6 +123,7 @@ class Service:
             self._unavailable(plain, error.code)
             return
         except Exception as error:  # noqa: BLE001 - a key store away: invariant 9, not now
+            log.error("batch-failed", exc_info=True)
             self._unavailable(plain, type(error).__name__)
             return
         finals: list[Final] = []
@@ -251,6 +252,7 @@ class Service:
             except StoreError as error:
                 self._unavailable([asked], error.code)
             except Exception as error:  # noqa: BLE001 - invariant 6: one request's trouble stays its own
+                log.error("request-failed", exc_info=True)
                 self._unavailable([asked], type(error).__name__)
             else:
                 if final is not None:
@@ -350,12 +352,14 @@ class Service:
             at_us=now_us,
             kind=EntryKind.REPEAT,
             turn=turn,
-            ref=EntryRef(claim.stream, claim.height, claim.index, same),
+            ref=EntryRef(claim.stream, claim.height, claim.idx, same),
         )
 
     async def _original(self, claim: ClaimSeen) -> Entry:
         block = await self._ledger.read_block(claim.stream, claim.height)
-        return decode_entry(block.entries[claim.index])
+        if block is None:
+            raise RegisterCorrupt(b"", "has a claim without its block")
+        return decode_entry(block.entries[claim.idx])
 
     async def _receipt(self, asked: Asked, query: ReceiptQuery) -> None:
         """RECEIPT: the proof of a known id, without data, unrecorded."""

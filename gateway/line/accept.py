@@ -149,13 +149,22 @@ class Acceptor:
         self._connections_max = connections_max
         self._heartbeat_ms = heartbeat_ms
         self._handshakes = trio.CapacityLimiter(HANDSHAKES_MAX)
+        self._accepting = trio.CancelScope()
         self.connections: set[Connection] = set()
 
     async def serve(self, listeners: list[trio.SocketListener]) -> None:
         """Accept until cancelled. Sessions are children of this call: cancelling it closes them."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch)
-            await trio.serve_listeners(self._serve_one, listeners, handler_nursery=nursery)
+            with self._accepting:
+                await trio.serve_listeners(self._serve_one, listeners, handler_nursery=nursery)
+            for listener in listeners:
+                await listener.aclose()
+            await trio.sleep_forever()
+
+    def stop_accepting(self) -> None:
+        """Take no further connection; those that stand go on."""
+        self._accepting.cancel()
 
     async def _serve_one(self, stream: trio.SocketStream) -> None:
         """One connection, from TCP to its end. Only Cancelled leaves it."""
