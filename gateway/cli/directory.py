@@ -1,0 +1,172 @@
+"""`sekisho directory`: check a directory file, make it current, show it, stop and resume provision."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from gateway.directory import apply as changes
+from gateway.directory.apply import Applied, Change
+from gateway.directory.directory import Directory
+from gateway.directory.errors import DirectoryError
+from gateway.directory.hours import jst_date
+from gateway.directory.model import Document, Scope
+from gateway.directory.toml import read
+from gateway.host import run_guest
+from gateway.store.errors import StoreError
+from gateway.store.pool import Database, open_database
+
+T = TypeVar("T")
+
+_file = click.argument("file", type=click.Path(path_type=Path))
+_dsn = click.option(
+    "--dsn", envvar="SEKISHO_DSN", show_envvar=True, required=True, help="Database, as a role that may change it."
+)
+_asked_by = click.option("--asked-by", required=True, help="Who asks for the change.")
+_approved_by = click.option("--approved-by", required=True, help="Who approves it; another person.")
+_reference = click.option("--reference", required=True, help="Reference of the written agreement or decision.")
+_scope = click.argument("scope", type=click.Choice([scope.value for scope in Scope]))
+_target = click.argument("target", default="")
+
+
+@click.group(name="directory")
+def command() -> None:
+    """Who may do what: parties, lines, contracts, staff, suspensions.
+
+    \b
+    Example:
+      sekisho directory check directory.toml
+      sekisho directory apply directory.toml --asked-by A --approved-by B --reference 2026-12
+      sekisho directory suspend line mlit/line-1 --ground "key in doubt" --asked-by A
+    """
+
+
+@command.command()
+@_file
+def check(file: Path) -> None:
+    """Read FILE and say whether it can be a directory; no database is needed."""
+    with _reported():
+        document = read(file)
+    click.echo(f"{file}: good; {_counts(document)}")
+
+
+@command.command()
+@_file
+@_dsn
+@_asked_by
+@_approved_by
+@_reference
+def apply(file: Path, dsn: str, asked_by: str, approved_by: str, reference: str) -> None:
+    """Make FILE the current directory; suspensions without an end stay in force."""
+    change = Change(asked_by=asked_by, approved_by=approved_by, reference=reference, at_us=_now_us())
+    with _reported():
+        document = read(file)
+        applied = _with_database(dsn, lambda database: changes.apply(database, document, change))
+    click.echo(_said(applied, _counts(document)))
+
+
+@command.command()
+@_dsn
+@click.option("--json", "as_json", is_flag=True, help="The whole document, as it is stored.")
+def show(dsn: str, as_json: bool) -> None:
+    """Show the current directory."""
+    with _reported():
+        directory = _with_database(dsn, changes.load)
+    click.echo(directory.document.encode().decode() if as_json else _summary(directory))
+
+
+@command.command()
+@_scope
+@_target
+@_dsn
+@click.option("--ground", required=True, help="Why; the parties concerned read it.")
+@_asked_by
+@click.option("--approved-by", help="Who approves it; left out, it is the asker's own decision.")
+@click.option("--reference", default="002 本6-1", show_default=True, help="Reference of the decision.")
+def suspend(
+    scope: str, target: str, dsn: str, ground: str, asked_by: str, approved_by: str | None, reference: str
+) -> None:
+    """Stop provision now: all, or a party, an affair, or a line given as party/line."""
+    change = Change(asked_by=asked_by, approved_by=approved_by or asked_by, reference=reference, at_us=_now_us())
+    with _reported():
+        applied = _with_database(
+            dsn,
+            lambda database: changes.suspend(database, scope=Scope(scope), target=target, ground=ground, change=change),
+        )
+    click.echo(_said(applied, f"suspended: {scope} {target}".rstrip()))
+
+
+@command.command()
+@_scope
+@_target
+@_dsn
+@_asked_by
+@_approved_by
+@_reference
+def resume(scope: str, target: str, dsn: str, asked_by: str, approved_by: str, reference: str) -> None:
+    """End the suspensions of exactly this scope and target."""
+    change = Change(asked_by=asked_by, approved_by=approved_by, reference=reference, at_us=_now_us())
+    with _reported():
+        applied = _with_database(
+            dsn, lambda database: changes.resume(database, scope=Scope(scope), target=target, change=change)
+        )
+    click.echo(_said(applied, f"resumed: {scope} {target}".rstrip()))
+
+
+def _with_database(dsn: str, ask: Callable[[Database], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with open_database(dsn, size=1, role="directory") as database:
+            return await ask(database)
+
+    result = run_guest(run)
+    if result is None:  # a signal ended the run
+        raise click.Abort
+    return result
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except (DirectoryError, StoreError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _said(applied: Applied, what: str) -> str:
+    return f"version {applied.version}: {what}" if applied.changed else f"version {applied.version}: nothing to change"
+
+
+def _counts(document: Document) -> str:
+    tables = {
+        "parties": document.parties,
+        "lines": document.lines,
+        "contracts": document.contracts,
+        "staff": document.staff,
+        "suspensions": document.suspensions,
+    }
+    return ", ".join(f"{len(rows)} {name}" for name, rows in tables.items())
+
+
+def _summary(directory: Directory) -> str:
+    now_us = _now_us()
+    document = directory.document
+    rows = [f"version {directory.version}: {_counts(document)}"]
+    rows += [f"party       {party.id}  {party.kind.value}  {party.name_ja}" for party in document.parties]
+    for line in document.lines:
+        keys = ", ".join(key.key_id for key in line.keys if key.valid_at(now_us)) or "none valid now"
+        rows.append(f"line        {line.party}/{line.name}  keys {keys}")
+    for contract in document.contracts:
+        until = contract.valid_until or "open"
+        rows.append(f"contract    {contract.party}  {contract.role.value}  {contract.valid_from} to {until}")
+    for s in document.suspensions:
+        state = "in force" if s.holds_at(now_us) else "not in force"
+        since = jst_date(s.from_us)
+        rows.append(f"suspension  {s.scope.value} {s.target or '-'}  {state}, since {since}: {s.ground}")
+    return "\n".join(rows)
