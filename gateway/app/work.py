@@ -27,7 +27,7 @@ from gateway.host import run_guest
 from gateway.inquiry.keys import load_keys
 from gateway.inquiry.service import Service
 from gateway.ledger.closing import close_abandoned
-from gateway.ledger.finality import FinalityReader
+from gateway.ledger.checkpointing import CheckpointProofs
 from gateway.ledger.recording import Recorder
 from gateway.ledger.stream import Stream
 from gateway.ops.exposition import prepare_multiprocess
@@ -159,7 +159,7 @@ async def _run(
         fast=fast,
         slow=slow,
         ledger=searching,
-        finalities=FinalityReader(slow),
+        finalities=CheckpointProofs(slow),
         keys=register_keys,
         month_key=months.load,
         months=months.by_day,

@@ -22,14 +22,14 @@ _sha256 = hashlib.sha256
 class Claim(NamedTuple):
     """A request id is taken: turn 0 by its first final outcome, 1 to 8 by repeats, -1 by a disclaimer of it.
 
-    commitment: 32 bytes, of the request that claims; place: its entry's index in the block.
+    commitment: 32 bytes, of the request that claims; idx: its entry's place in the block.
     """
 
     party: str
     request_id: bytes
     turn: int
     commitment: bytes
-    place: int
+    idx: int
 
 
 class Draft(msgspec.Struct, frozen=True):
