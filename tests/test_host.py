@@ -138,7 +138,7 @@ async def test_an_error_leaves_no_cycle_behind():
         def __del__(self):
             Held.alive -= 1
 
-    async def fail(held):
+    async def fail(_held):
         raise TroubleError
 
     gc.collect()
