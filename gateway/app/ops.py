@@ -111,10 +111,10 @@ async def _checkpoint(
                 gauges.set_checkpoint(made_at_us=made.checkpoint.at_us, blocks=made.checkpoint.size)
         except StoreError as error:
             state.database_up = False
-            log.warning("checkpoint-waits", code=error.code)
+            log.warning("checkpoint_waits", code=error.code)
         except (LedgerError, HsmError) as error:
             state.checkpoints_ok = False
-            log.error("checkpoint-refused", code=error.code)
+            log.error("checkpoint_refused", code=error.code)
         gauges.set_dependencies(hsm=keystore.status().available, database=state.database_up)
         await trio.sleep(max(0.05, CHECKPOINT_S - (trio.current_time() - began)))
 
@@ -126,7 +126,7 @@ async def _project(database: Database) -> None:
         try:
             blocks = await project_once(database)
         except (StoreError, LedgerError) as error:
-            log.warning("projection-waits", code=error.code)
+            log.warning("projection_waits", code=error.code)
             blocks = 0
         took = trio.current_time() - began
         await trio.sleep(max(took * PROJECTION_REST, 0.05) if blocks else CHECKPOINT_S)
@@ -141,7 +141,7 @@ async def _keep_house(database: Database) -> None:
                 " from generate_series(0, 2) as n"
             )
         except StoreError as error:
-            log.warning("partitions-wait", code=error.code)
+            log.warning("partitions_wait", code=error.code)
         await trio.sleep(HOUSEKEEPING_S)
 
 

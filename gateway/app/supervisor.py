@@ -220,7 +220,7 @@ class _Child:
             status = await self._process.wait()
             if not self.keeping:
                 return
-            log.warning("child-died", slot=self._birth.slot, exit_code=status)
+            log.warning("child_died", slot=self._birth.slot, exit_code=status)
             if trio.current_time() - born > STEADY_S:
                 backoff_s = BACKOFF_S_FIRST
             while self.keeping:
@@ -229,7 +229,7 @@ class _Child:
                 try:
                     await self.start()
                 except StartError as error:
-                    log.error("child-not-started", slot=self._birth.slot)
+                    log.error("child_not_started", slot=self._birth.slot)
                     continue
                 self._gateway.restarts += 1
                 break
@@ -248,6 +248,6 @@ class _Child:
         with trio.move_on_after(DRAIN_S_MAX):
             await process.wait()
         if process.returncode is None:
-            log.error("child-killed", slot=self._birth.slot)
+            log.error("child_killed", slot=self._birth.slot)
             process.kill()
             await process.wait()

@@ -209,7 +209,7 @@ async def _reload(stop: Stop, material: TlsMaterial, holder: DirectoryHolder) ->
             await holder.refresh()
             log.info("reloaded", version=holder.current.version)
         except (CertsError, DirectoryError, StoreError) as error:
-            log.error("reload-refused", code=type(error).__name__)
+            log.error("reload_refused", code=type(error).__name__)
 
 
 async def stop_with_parent(stop: Stop) -> None:

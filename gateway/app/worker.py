@@ -199,18 +199,18 @@ class Worker:
 
     def opened(self, connection: Connection) -> None:
         """See Gate."""
-        log.info("line-opened", party=connection.name.party, line=connection.name.line)
+        log.info("line_opened", party=connection.name.party, line=connection.name.line)
 
     def closed(self, connection: Connection, reason: str) -> None:
         """See Gate."""
         if reason in FaultCode.__members__:
             self._gauges.count_fault(FaultCode[reason])
-        log.info("line-closed", party=connection.name.party, line=connection.name.line, fault=reason)
+        log.info("line_closed", party=connection.name.party, line=connection.name.line, fault=reason)
 
     def turned_away(self, code: FaultCode) -> None:
         """See Gate."""
         self._gauges.count_fault(code)
-        log.info("line-turned-away", fault=code.name)
+        log.info("line_turned_away", fault=code.name)
 
     def requests(self, connection: Connection, received: RequestsReceived) -> None:
         """See Gate: admit a frame and put what goes on into the answer stage."""

@@ -123,7 +123,7 @@ class Service:
             self._unavailable(plain, error.code)
             return
         except Exception as error:  # noqa: BLE001 - a key store away: invariant 9, not now
-            log.error("batch-failed", exc_info=True)
+            log.error("batch_failed", exc_info=True)
             self._unavailable(plain, type(error).__name__)
             return
         finals: list[Final] = []
@@ -222,7 +222,7 @@ class Service:
                 await self._month_key(request_id)
 
     def _corrupt(self, asked: Asked, error: RegisterCorrupt) -> None:
-        log.error("register-corrupt", code=error.code)
+        log.error("register_corrupt", code=error.code)
         self._outlet.settle(asked, Outcome.UNAVAILABLE, _EMPTY)
 
     def _unavailable(self, batch: Sequence[Asked], code: str) -> None:
@@ -252,7 +252,7 @@ class Service:
             except StoreError as error:
                 self._unavailable([asked], error.code)
             except Exception as error:  # noqa: BLE001 - invariant 6: one request's trouble stays its own
-                log.error("request-failed", exc_info=True)
+                log.error("request_failed", exc_info=True)
                 self._unavailable([asked], type(error).__name__)
             else:
                 if final is not None:

@@ -97,7 +97,7 @@ class Connection:
         except OutboxFull:
             self.fail(FaultCode.NOT_READING, "the peer does not read its answers")
         except LocalProtocolError as error:
-            log.error("line-misused", code=type(error).__name__)
+            log.error("line_misused", code=type(error).__name__)
             self.fail(FaultCode.INTERNAL, "internal error")
 
     def put_sealed(self, frames: bytes) -> None:
@@ -182,7 +182,7 @@ class Acceptor:
         except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, OSError):
             self._gate.turned_away(FaultCode.CERTIFICATE_REFUSED)
         except Exception as error:  # noqa: BLE001 - invariant 6: no exception of one line reaches another
-            log.error("line-failed", code=type(error).__name__)
+            log.error("line_failed", code=type(error).__name__)
         finally:
             await trio.aclose_forcefully(tls.transport_stream if tls is not None else stream)
 

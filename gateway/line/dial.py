@@ -269,7 +269,7 @@ class LineClient:
                 nursery.cancel_scope.cancel()
         except* (ProtocolError, OutboxFull, trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError) as errors:
             self._refused = str(errors.exceptions[0]) or "the connection was lost"
-            log.info("line-lost", code=type(errors.exceptions[0]).__name__)
+            log.info("line_lost", code=type(errors.exceptions[0]).__name__)
         finally:
             if self._sessions.get(session.slot) is session:
                 del self._sessions[session.slot]
