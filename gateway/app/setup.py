@@ -99,14 +99,15 @@ def make_centre(
 
     say("database")
     with EmbeddedPostgres(data / "postgres") as server:
-        run_guest(_fill, server, data, centre_keys, residents, say, progress)
+        if not run_guest(_fill, server, data, centre_keys, residents, say, progress):
+            raise KeyboardInterrupt  # a signal ended the filling; the directory is begun again next time
     write_whole(data / FILE_NAME, _configuration_toml(port, ops_port, workers).encode(), mode=PRIVATE)
     (data / ".unfinished").unlink()
 
 
 async def _fill(
     server: EmbeddedPostgres, data: Path, keystore: KeyStore, residents: int, say: Say, progress: Progress
-) -> None:
+) -> bool:
     passwords = {role: password for role, password in server.passwords.items() if role != "sekisho_owner"}
     await migrate(server.dsn(), passwords=passwords)
     async with open_database(server.dsn(), size=2, role="setup") as database:
@@ -125,6 +126,7 @@ async def _fill(
         say(f"{residents:,} synthetic residents (合成データ)")
         await load_synthetic(database, keys, residents, SEED, lambda done: progress(done, residents))
         await refresh_statistics(database)
+    return True
 
 
 def trust_bundle(keystore: KeyStore) -> bytes:

@@ -161,7 +161,7 @@ def describe(result: Result, latency_ms: float) -> dict[str, Any]:
         shown["record"] = _record(bytes(answer.record))
     else:
         refusal = msgspec.msgpack.decode(result.body, type=Refusal)
-        shown.update({key: value for key, value in msgspec.to_builtins(refusal).items() if value})
+        shown.update({key: value for key, value in msgspec.structs.asdict(refusal).items() if value})
     return shown
 
 
