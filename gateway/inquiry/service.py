@@ -352,14 +352,14 @@ class Service:
             at_us=now_us,
             kind=EntryKind.REPEAT,
             turn=turn,
-            ref=EntryRef(claim.stream, claim.height, claim.idx, same),
+            ref=EntryRef(claim.stream, claim.height, claim.index, same),
         )
 
     async def _original(self, claim: ClaimSeen) -> Entry:
         block = await self._ledger.read_block(claim.stream, claim.height)
         if block is None:
             raise RegisterCorrupt(b"", "has a claim without its block")
-        return decode_entry(block.entries[claim.idx])
+        return decode_entry(block.entries[claim.index])
 
     async def _receipt(self, asked: Asked, query: ReceiptQuery) -> None:
         """RECEIPT: the proof of a known id, without data, unrecorded."""
