@@ -115,9 +115,16 @@ class PeerLine(LineEnd):
     """
 
     def __init__(
-        self, *, role: str, environment: str, party: str, line: str, binding: bytes, trust: Trust,
+        self,
+        *,
+        role: str,
+        environment: str,
+        party: str,
+        line: str,
+        binding: bytes,
+        trust: Trust,
         now_us: Callable[[], int],
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(State.GREETING)
         self.role = role
         self.environment = environment

@@ -134,9 +134,7 @@ def trust_bundle(keystore: KeyStore) -> bytes:
     signed = keystore.history()
     root = next(r for r in keystore.keys() if r.key_id == read_signed_history(signed).key_id)
     return encode_trust(
-        Trust(
-            centre=CENTRE_ID, role=ROLE, environment=ENVIRONMENT, root=root.public_key, signed_history=signed
-        )
+        Trust(centre=CENTRE_ID, role=ROLE, environment=ENVIRONMENT, root=root.public_key, signed_history=signed)
     )
 
 
@@ -160,7 +158,7 @@ def _keystore(directory: Path, owner: str, which: KeySet, label: str, now_us: in
 
 
 def _line_toml(port: int) -> str:
-    return f"""# A dedicated line of the development ministry, read by `sekisho inquire`. Paths are relative to this file.
+    return f"""# A dedicated line of the development ministry, for `sekisho inquire`. Paths are relative to this file.
 own = "{MINISTRY}"
 centre = "centre/{ROLE}"
 host = "127.0.0.1"
@@ -216,7 +214,7 @@ def _directory_toml(ministry: KeyStore) -> str:
     text = example.read_text(encoding="utf-8")
     lines = []
     for line in text.splitlines():
-        if line.startswith("id = \"mlit-line-1-2026\""):
+        if line.startswith('id = "mlit-line-1-2026"'):
             line = f'id = "{key.key_id}"'
         elif line.startswith("public_key = "):
             line = f'public_key = "{base64.b64encode(key.public_key).decode()}"'

@@ -263,7 +263,7 @@ class _Child:
                 backoff_s = min(backoff_s * 2, BACKOFF_S_MAX)
                 try:
                     await self.start()
-                except StartError as error:
+                except StartError:
                     log.error("child_not_started", slot=self._birth.slot)
                     continue
                 self._gateway.restarts += 1

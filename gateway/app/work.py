@@ -26,8 +26,8 @@ from gateway.directory.holder import DirectoryHolder
 from gateway.host import run_guest
 from gateway.inquiry.keys import load_keys
 from gateway.inquiry.service import Service
-from gateway.ledger.closing import close_abandoned
 from gateway.ledger.checkpointing import CheckpointProofs
+from gateway.ledger.closing import close_abandoned
 from gateway.ledger.recording import Recorder
 from gateway.ledger.stream import Stream
 from gateway.ops.exposition import prepare_multiprocess
@@ -92,9 +92,13 @@ class Stop:
 async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None:
     keystore = open_keystore(configuration.keystore_uri, lambda: passphrase_from_file(configuration.passphrase_file))
     try:
-        async with open_database(birth.gateway_dsn, size=2, role=f"worker {birth.slot}") as database:
-            async with database.pinned() as fast, database.pinned() as slow, database.pinned() as writing:
-                await _run(birth, configuration, stop, keystore, database, fast, slow, writing)
+        async with (
+            open_database(birth.gateway_dsn, size=2, role=f"worker {birth.slot}") as database,
+            database.pinned() as fast,
+            database.pinned() as slow,
+            database.pinned() as writing,
+        ):
+            await _run(birth, configuration, stop, keystore, database, fast, slow, writing)
     finally:
         keystore.close()
 

@@ -6,7 +6,7 @@ Everything is synthetic and lies in one directory; a second start uses what is t
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from gateway.app.supervisor import Running
 from gateway.cli.init import make_with_progress
 from gateway.cli.inquire import describe, final_receipt
 from gateway.inquiry.cases import known_cases
-from gateway.line.dial import LineClient, LineError, open_line
+from gateway.line.dial import LineClient, LineError, Sign, open_line
 from gateway.ops.logs import configure_logging
 from gateway.peers.line_file import Dialling, read_line_file
 from protocol.keys import Algorithm, context
@@ -81,7 +81,7 @@ def _free_port(first: int) -> int:
     return 0
 
 
-async def _run(console: Console, data: Path, once: bool, began: float) -> None:  # noqa: FBT001 - through trio.run
+async def _run(console: Console, data: Path, once: bool, began: float) -> None:
     configuration = read_configuration(data)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
@@ -109,7 +109,7 @@ async def _run(console: Console, data: Path, once: bool, began: float) -> None: 
 
 
 @asynccontextmanager
-async def _line(dialling: Dialling, *, sign: Callable[[bytes], Awaitable[tuple[Algorithm, str, bytes]]] | None = None):  # type: ignore[no-untyped-def] # an async generator of LineClient
+async def _line(dialling: Dialling, *, sign: Sign | None = None) -> AsyncIterator[LineClient]:
     material = TlsMaterial(dialling.files, now=datetime.now(UTC))
     async with open_line(
         dialling.target, material=material, trust=dialling.trust, sign=sign or dialling.sign
@@ -150,7 +150,8 @@ async def _show(console: Console, data: Path, gateway: Running) -> None:
     await _verify_ledger(console, gateway, data)
     console.print("\n[bold]次に / try next[/]")
     for line in (
-        f"sekisho inquire --line {data}/ministry --name 高橋一郎 --address 千葉県千葉市中央区千葉港1丁目2番3号 --case 2026-0002",
+        f"sekisho inquire --line {data}/ministry --name 高橋一郎 "
+        "--address 千葉県千葉市中央区千葉港1丁目2番3号 --case 2026-0002",
         f"sekisho receipt verify {file} --trust {data}/trust.bundle",
         f"sekisho ledger verify --data {data}",
         f"curl http://127.0.0.1:{gateway.ops_port}/metrics",
@@ -184,7 +185,9 @@ async def _ask_all(client: LineClient, table: Table) -> Result:
     other = cases["none-by-code"].question(affair=AFFAIR, step=STEP, staff=STAFF, case=CASE)
     request_id = first.request.request_id
     await _ask(client, table, "同じ要求の再送 the first one again", _operation(again), encode(again), request_id)
-    await _ask(client, table, "同じ番号で別の照会 its id, another question", _operation(other), encode(other), request_id)
+    await _ask(
+        client, table, "同じ番号で別の照会 its id, another question", _operation(other), encode(other), request_id
+    )
     return first
 
 
@@ -231,7 +234,11 @@ async def _ask_with_wrong_signature(dialling: Dialling, table: Table) -> None:
             reason = str(error).rsplit(": ", 2)[-2] if "SIGNATURE_INVALID" in str(error) else str(error)
         del began
     table.add_row(
-        "署名の誤り a wrong signature", f"回線を切断しました\n[dim]the line was closed: {reason}[/]", "0 円", "", "[dim]なし none[/]"
+        "署名の誤り a wrong signature",
+        f"回線を切断しました\n[dim]the line was closed: {reason}[/]",
+        "0 円",
+        "",
+        "[dim]なし none[/]",
     )
 
 
