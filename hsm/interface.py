@@ -50,7 +50,7 @@ class KeyStore(Protocol):
         """The newest key of a purpose that is valid. Raises: KeyUnknown."""
 
     def sign(self, key_id: str, data: bytes) -> bytes:
-        """Sign a whole message (context first). ES256: 64 bytes r||s; ML-DSA-65: 3,309.
+        """Sign a whole message, context first. ES256: 64 bytes r||s; ML-DSA-65: 3,309.
 
         Raises: KeyUnknown, HsmUnavailable.
         """
@@ -67,7 +67,7 @@ class KeyStore(Protocol):
     def rotate(self, purpose: Purpose, *, key_id: str, now_us: int, overlap_us: int) -> KeyRecord:
         """A new key of the purpose's algorithm; its predecessors end after the overlap.
 
-        Raises: as generate, KeyUnknown.
+        Raises: as generate; KeyUnknown; RootNotRotatable for HISTORY.
         """
 
     def history(self) -> bytes:
