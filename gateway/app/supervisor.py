@@ -14,7 +14,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -80,10 +81,15 @@ async def database(configuration: Configuration) -> AsyncIterator[Dsns]:
 
 @asynccontextmanager
 async def running_gateway(
-    configuration: Configuration, dsns: Dsns, *, say: Callable[[str], None] = lambda _: None
+    configuration: Configuration,
+    dsns: Dsns,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    log_file: Path | None = None,
 ) -> AsyncIterator[Running]:
     """A gateway with all its children ready; drained and ended when the block is left, also by cancellation.
 
+    log_file: where the children's logs are appended; standard error otherwise.
     Raises: StartError when a child cannot start.
     """
     host, port = address(configuration.line.listen, field="[line] listen", path=configuration.path)
@@ -94,10 +100,8 @@ async def running_gateway(
         births = {f"worker-{slot}": _birth("worker", slot, configuration, gateway, dsns) for slot in range(workers)}
         births["ops"] = _birth("ops", workers, configuration, gateway, dsns)
         async with trio.open_nursery() as nursery:
-            children = {name: _Child(name, birth, gateway) for name, birth in births.items()}
-            async with trio.open_nursery() as starting:
-                for child in children.values():
-                    starting.start_soon(child.start)
+            children = {name: _Child(name, birth, gateway, log_file) for name, birth in births.items()}
+            await _start_all(list(children.values()))
             say(f"{workers} workers on {host}:{gateway.port}")
             for child in children.values():
                 nursery.start_soon(child.keep)
@@ -116,6 +120,31 @@ async def running_gateway(
                 nursery.cancel_scope.cancel()
     finally:
         holder.close()
+
+
+async def _start_all(children: "list[_Child]") -> None:
+    """All or none. Raises: StartError, the first."""
+    failures: list[StartError] = []
+
+    async def start(child: _Child) -> None:
+        try:
+            await child.start()
+        except StartError as error:
+            failures.append(error)
+
+    try:
+        async with trio.open_nursery() as starting:
+            for child in children:
+                starting.start_soon(start, child)
+    except BaseException:
+        with trio.CancelScope(shield=True):
+            for child in children:
+                await child.end()
+        raise
+    if failures:
+        for child in children:
+            await child.end()
+        raise failures[0]
 
 
 async def _pass_on_reload(children: "dict[str, _Child]") -> None:
@@ -172,8 +201,9 @@ def _birth(kind: str, slot: int, configuration: Configuration, gateway: Running,
 class _Child:
     """One child process, started again when it dies."""
 
-    def __init__(self, name: str, birth: Birth, gateway: Running) -> None:
+    def __init__(self, name: str, birth: Birth, gateway: Running, log_file: Path | None) -> None:
         self.name = name
+        self._log_file = log_file
         self.keeping = True
         self._birth = birth
         self._gateway = gateway
@@ -182,9 +212,14 @@ class _Child:
     async def start(self) -> None:
         """Start and wait until it is ready. Raises: StartError."""
         module = "gateway.app.ops" if self._birth.kind == "ops" else "gateway.app.work"
-        process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
+        with self._log_file.open("ab") if self._log_file is not None else nullcontext() as errors:
+            process = await trio.lowlevel.open_process(
+                [sys.executable, "-m", module],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
         self._process = process
         if process.stdin is None or process.stdout is None:
             raise StartError(f"{self.name}: no pipes")
@@ -220,7 +255,7 @@ class _Child:
             status = await self._process.wait()
             if not self.keeping:
                 return
-            log.warning("child-died", slot=self._birth.slot, exit_code=status)
+            log.warning("child_died", slot=self._birth.slot, exit_code=status)
             if trio.current_time() - born > STEADY_S:
                 backoff_s = BACKOFF_S_FIRST
             while self.keeping:
@@ -228,8 +263,8 @@ class _Child:
                 backoff_s = min(backoff_s * 2, BACKOFF_S_MAX)
                 try:
                     await self.start()
-                except StartError as error:
-                    log.error("child-not-started", slot=self._birth.slot)
+                except StartError:
+                    log.error("child_not_started", slot=self._birth.slot)
                     continue
                 self._gateway.restarts += 1
                 break
@@ -248,6 +283,6 @@ class _Child:
         with trio.move_on_after(DRAIN_S_MAX):
             await process.wait()
         if process.returncode is None:
-            log.error("child-killed", slot=self._birth.slot)
+            log.error("child_killed", slot=self._birth.slot)
             process.kill()
             await process.wait()

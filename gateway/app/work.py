@@ -26,8 +26,8 @@ from gateway.directory.holder import DirectoryHolder
 from gateway.host import run_guest
 from gateway.inquiry.keys import load_keys
 from gateway.inquiry.service import Service
+from gateway.ledger.checkpointing import CheckpointProofs
 from gateway.ledger.closing import close_abandoned
-from gateway.ledger.finality import FinalityReader
 from gateway.ledger.recording import Recorder
 from gateway.ledger.stream import Stream
 from gateway.ops.exposition import prepare_multiprocess
@@ -36,7 +36,6 @@ from gateway.ops.metrics import Metrics
 from gateway.store.errors import StoreError
 from gateway.store.ledger import LedgerStore
 from gateway.store.pool import Database, PinnedConnection, open_database
-from gateway.store.register import LOOKUP_SETTINGS
 from hsm.errors import HsmError
 from hsm.interface import KeyStore
 from hsm.opening import open_keystore, passphrase_from_file
@@ -63,7 +62,7 @@ def main() -> None:
     try:
         configuration = read_configuration(configuration_path(birth))
         prepare_multiprocess(configuration.metrics, f"worker-{birth.slot}")
-        stop = _Stop()
+        stop = Stop()
         run_guest(
             _serve,
             birth,
@@ -76,7 +75,7 @@ def main() -> None:
         raise SystemExit(1) from error
 
 
-class _Stop:
+class Stop:
     """What signals set; the events are made inside Trio's run."""
 
     def __init__(self) -> None:
@@ -90,12 +89,16 @@ class _Stop:
         self.reloading.set()
 
 
-async def _serve(birth: Birth, configuration: Configuration, stop: _Stop) -> None:
+async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None:
     keystore = open_keystore(configuration.keystore_uri, lambda: passphrase_from_file(configuration.passphrase_file))
     try:
-        async with open_database(birth.gateway_dsn, size=2, role=f"worker {birth.slot}") as database:
-            async with database.pinned() as fast, database.pinned() as slow, database.pinned() as writing:
-                await _run(birth, configuration, stop, keystore, database, fast, slow, writing)
+        async with (
+            open_database(birth.gateway_dsn, size=2, role=f"worker {birth.slot}") as database,
+            database.pinned() as fast,
+            database.pinned() as slow,
+            database.pinned() as writing,
+        ):
+            await _run(birth, configuration, stop, keystore, database, fast, slow, writing)
     finally:
         keystore.close()
 
@@ -103,7 +106,7 @@ async def _serve(birth: Birth, configuration: Configuration, stop: _Stop) -> Non
 async def _run(
     birth: Birth,
     configuration: Configuration,
-    stop: _Stop,
+    stop: Stop,
     keystore: KeyStore,
     database: Database,
     fast: PinnedConnection,
@@ -160,7 +163,7 @@ async def _run(
         fast=fast,
         slow=slow,
         ledger=searching,
-        finalities=FinalityReader(slow),
+        finalities=CheckpointProofs(slow),
         keys=register_keys,
         month_key=months.load,
         months=months.by_day,
@@ -177,7 +180,7 @@ async def _run(
         nursery.start_soon(holder.listen, birth.gateway_dsn)
         nursery.start_soon(_reload, stop, material, holder)
         nursery.start_soon(_watch, worker, gauges, holder, database)
-        nursery.start_soon(_stop_with_parent, stop)
+        nursery.start_soon(stop_with_parent, stop)
         await worker.run(
             listeners=[listener],
             service=service,
@@ -200,7 +203,7 @@ def _listen(birth: Birth) -> trio.SocketListener:
     return trio.SocketListener(trio.socket.from_stdlib_socket(sock))
 
 
-async def _reload(stop: _Stop, material: TlsMaterial, holder: DirectoryHolder) -> None:
+async def _reload(stop: Stop, material: TlsMaterial, holder: DirectoryHolder) -> None:
     """SIGHUP: certificates, revocation lists and directory anew; what is bad leaves the old in force."""
     while True:
         await stop.reloading.wait()
@@ -210,10 +213,10 @@ async def _reload(stop: _Stop, material: TlsMaterial, holder: DirectoryHolder) -
             await holder.refresh()
             log.info("reloaded", version=holder.current.version)
         except (CertsError, DirectoryError, StoreError) as error:
-            log.error("reload-refused", code=type(error).__name__)
+            log.error("reload_refused", code=type(error).__name__)
 
 
-async def _stop_with_parent(stop: _Stop) -> None:
+async def stop_with_parent(stop: Stop) -> None:
     """The supervisor's end of the pipe closes when it dies: then drain, rather than serve on unwatched."""
     await trio.to_thread.run_sync(_wait_for_end_of_input, abandon_on_cancel=True)
     stop.set()

@@ -31,7 +31,7 @@ from protocol import limits
 from protocol.centre import RequestsReceived
 from protocol.errors import FaultCode
 from protocol.keys import Algorithm, PublicKey
-from protocol.messages import Notice, Transient, encode, Refusal
+from protocol.messages import Notice, Refusal, Transient, encode
 from protocol.outcomes import Outcome
 from protocol.states import State
 
@@ -139,24 +139,23 @@ class Worker:
                 lines.start_soon(self.acceptor.serve, listeners)
                 started()
                 await stop.wait()
-                await self._drain(listeners)
+                await self._drain()
                 await recorder.close()
                 for connection in list(self.acceptor.connections):
                     connection.finish()
                 with trio.move_on_after(1.0):
-                    while self.acceptor.connections:
+                    while self.acceptor.connections:  # noqa: ASYNC110 - once in a life; an event would be state
                         await trio.sleep(0.01)
                 lines.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
 
-    async def _drain(self, listeners: list[trio.SocketListener]) -> None:
+    async def _drain(self) -> None:
         self.draining = True
-        for listener in listeners:
-            await listener.aclose()
+        self.acceptor.stop_accepting()
         for connection in list(self.acceptor.connections):
             connection.drain(int(DRAIN_S_MAX * 1000))
         with trio.move_on_after(DRAIN_S_MAX):
-            while self._open:
+            while self._open:  # noqa: ASYNC110 - once in a life; an event would cost every request
                 await trio.sleep(0.005)
 
     async def _answering(self, service: Service, batch: "list[list[Asked]]") -> None:
@@ -200,18 +199,18 @@ class Worker:
 
     def opened(self, connection: Connection) -> None:
         """See Gate."""
-        log.info("line-opened", party=connection.name.party, line=connection.name.line)
+        log.info("line_opened", party=connection.name.party, line=connection.name.line)
 
     def closed(self, connection: Connection, reason: str) -> None:
         """See Gate."""
         if reason in FaultCode.__members__:
             self._gauges.count_fault(FaultCode[reason])
-        log.info("line-closed", party=connection.name.party, line=connection.name.line, fault=reason)
+        log.info("line_closed", party=connection.name.party, line=connection.name.line, fault=reason)
 
     def turned_away(self, code: FaultCode) -> None:
         """See Gate."""
         self._gauges.count_fault(code)
-        log.info("line-turned-away", fault=code.name)
+        log.info("line_turned_away", fault=code.name)
 
     def requests(self, connection: Connection, received: RequestsReceived) -> None:
         """See Gate: admit a frame and put what goes on into the answer stage."""
@@ -230,7 +229,7 @@ class Worker:
             arrived=trio.current_time(),
         )
         if refused:
-            self._count_transients(refused, requests)
+            self._count_transients(refused)
             connection.refuse(refused)
         fresh = []
         opened = self._open
@@ -364,8 +363,7 @@ class Worker:
         self._open[first.party, first.request.request_id] = first
         self.to_search([first])
 
-    def _count_transients(self, refused: list[Transient], requests: list[object]) -> None:
-        del requests
+    def _count_transients(self, refused: list[Transient]) -> None:
         self._gauges.observe_requests([(0, each.outcome, 0) for each in refused])
 
     async def _sweep(self) -> None:

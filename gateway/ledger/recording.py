@@ -19,11 +19,11 @@ from typing import Protocol
 import structlog
 import trio
 
-from gateway.ledger.block import Claim, Draft, build_block
+from gateway.ledger.block import Draft, build_block
 from gateway.ledger.closing import ClosedAt, OrphanCommitted, close_stream
 from gateway.ledger.stream import Stream, advance
 from gateway.store.errors import CommitUnknown, StoreError
-from gateway.store.ledger import BlockConflict, ClaimConflict, LedgerStore
+from gateway.store.ledger import BlockConflict, Claim, ClaimConflict, LedgerStore
 from protocol import limits
 from protocol.messages import BlockShare, Response
 
@@ -117,7 +117,7 @@ class Recorder:
             try:
                 await close_stream(self._store, self._sign, self.stream, self._now_us())
             except StoreError as error:  # a successor will close it
-                log.warning("stream-left-open", code=error.code)
+                log.warning("stream_left_open", code=error.code)
 
     async def _record(self, finals: list[Final]) -> None:
         while finals:
@@ -131,7 +131,7 @@ class Recorder:
             try:
                 key_id, signature = await self._sign(draft.to_sign)
             except Exception as error:  # noqa: BLE001 - whatever a key store raises, nothing was written
-                log.error("block-not-signed", code=type(error).__name__)
+                log.error("block_not_signed", code=type(error).__name__)
                 self._failed(finals)
                 return
             signed = trio.current_time()
@@ -150,11 +150,11 @@ class Recorder:
                     return
                 continue
             except CommitUnknown:
-                log.warning("commit-unknown", height=self.stream.height_next)
+                log.warning("commit_unknown", height=self.stream.height_next)
                 if not await self._resolve(draft):
                     continue
             except StoreError as error:
-                log.warning("block-not-written", code=error.code)
+                log.warning("block_not_written", code=error.code)
                 self._failed(finals)
                 return
             else:
@@ -178,7 +178,7 @@ class Recorder:
             except StoreError:
                 pass
             except Exception as error:  # noqa: BLE001 - a key store away: the doubt stays until it is back
-                log.error("close-not-signed", code=type(error).__name__)
+                log.error("close_not_signed", code=type(error).__name__)
             await trio.sleep(pause_s)
             pause_s = min(pause_s * 2, RETRY_S_MAX)
 

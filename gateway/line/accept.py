@@ -8,6 +8,7 @@ Not here: what may pass (admission), what is answered (inquiry), which certifica
 Source: DESIGN sections 4 and 6; docs/PROTOCOL.md, Heartbeat and Closing.
 """
 
+import contextlib
 import os
 import secrets
 import ssl
@@ -97,7 +98,7 @@ class Connection:
         except OutboxFull:
             self.fail(FaultCode.NOT_READING, "the peer does not read its answers")
         except LocalProtocolError as error:
-            log.error("line-misused", code=type(error).__name__)
+            log.error("line_misused", code=type(error).__name__)
             self.fail(FaultCode.INTERNAL, "internal error")
 
     def put_sealed(self, frames: bytes) -> None:
@@ -132,10 +133,8 @@ class Connection:
         if self.closing:
             return
         self.reason = code.name
-        try:
+        with contextlib.suppress(OutboxFull, LocalProtocolError):
             self.outbox.put(self.line.fault(RemoteProtocolError(code, detail)))
-        except (OutboxFull, LocalProtocolError):
-            pass
         self.closing = True
         self.outbox.close()
         self.scope.deadline = min(self.scope.deadline, trio.current_time() + FAULT_WRITE_S)
@@ -149,13 +148,22 @@ class Acceptor:
         self._connections_max = connections_max
         self._heartbeat_ms = heartbeat_ms
         self._handshakes = trio.CapacityLimiter(HANDSHAKES_MAX)
+        self._accepting = trio.CancelScope()
         self.connections: set[Connection] = set()
 
     async def serve(self, listeners: list[trio.SocketListener]) -> None:
         """Accept until cancelled. Sessions are children of this call: cancelling it closes them."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch)
-            await trio.serve_listeners(self._serve_one, listeners, handler_nursery=nursery)
+            with self._accepting:
+                await trio.serve_listeners(self._serve_one, listeners, handler_nursery=nursery)
+            for listener in listeners:
+                await listener.aclose()
+            await trio.sleep_forever()
+
+    def stop_accepting(self) -> None:
+        """Take no further connection; those that stand go on."""
+        self._accepting.cancel()
 
     async def _serve_one(self, stream: trio.SocketStream) -> None:
         """One connection, from TCP to its end. Only Cancelled leaves it."""
@@ -173,7 +181,7 @@ class Acceptor:
         except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, OSError):
             self._gate.turned_away(FaultCode.CERTIFICATE_REFUSED)
         except Exception as error:  # noqa: BLE001 - invariant 6: no exception of one line reaches another
-            log.error("line-failed", code=type(error).__name__)
+            log.error("line_failed", code=type(error).__name__)
         finally:
             await trio.aclose_forcefully(tls.transport_stream if tls is not None else stream)
 
@@ -216,7 +224,7 @@ class Acceptor:
         try:
             if refusal is not None:
                 raise refusal
-            while not line.receive_data(await self._read(tls, line)):
+            while not line.receive_data(await self._read(tls)):
                 pass
             await self._welcome(tls, line)
         except RemoteProtocolError as error:
@@ -227,7 +235,7 @@ class Acceptor:
             return None
         return Connection(name, line, trio.current_time())
 
-    async def _read(self, tls: "trio.SSLStream[trio.SocketStream]", line: CentreLine) -> bytes | bytearray:
+    async def _read(self, tls: "trio.SSLStream[trio.SocketStream]") -> bytes | bytearray:
         data = await tls.receive_some(limits.HANDSHAKE_FRAME_BYTES_MAX)
         if not data:
             raise trio.BrokenResourceError("the peer left during the handshake")

@@ -90,6 +90,7 @@ class _Session:
         self.heard_at = trio.current_time()
         self.pinged = False
         self.leaving = False
+        self.fruitful = False
         self.wake = trio.Event()
 
 
@@ -105,6 +106,7 @@ class LineClient:
         self._sessions: dict[int, _Session] = {}
         self._changed = trio.Event()
         self._refused: str | None = None
+        self._fruitless = 0
         self.slots = 0
         self.checkpoint: str | None = None
         """The latest checkpoint note that came as a NOTICE (unverified here)."""
@@ -189,6 +191,8 @@ class LineClient:
                 spare = 0
                 await self._changed.wait()
                 continue
+            if self._fruitless:  # sessions that stood and were closed before they answered anything
+                await self._pause(min(BACKOFF_S_FIRST * 2 ** min(self._fruitless, 8), BACKOFF_S_MAX))
             try:
                 with trio.fail_after(limits.HANDSHAKE_MS_MAX / 1000):
                     tls, session = await self._connect()
@@ -269,10 +273,12 @@ class LineClient:
                 nursery.cancel_scope.cancel()
         except* (ProtocolError, OutboxFull, trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError) as errors:
             self._refused = str(errors.exceptions[0]) or "the connection was lost"
-            log.info("line-lost", code=type(errors.exceptions[0]).__name__)
+            log.info("line_lost", code=type(errors.exceptions[0]).__name__)
         finally:
             if self._sessions.get(session.slot) is session:
                 del self._sessions[session.slot]
+            if not session.fruitful and not session.leaving:
+                self._fruitless += 1
             session.line.close()
             # The same ids go out again on another connection: the centre answers each once.
             self._queue.extendleft(reversed(session.in_flight.values()))
@@ -333,6 +339,8 @@ class LineClient:
         if isinstance(event, ResultsReceived):
             for result in event.results:
                 waiting = session.in_flight.pop(result.request.request_id, None)
+                self._fruitless = 0
+                session.fruitful = True
                 if waiting is not None:
                     waiting.result = result
                     waiting.answered.set()

@@ -1,10 +1,10 @@
 """Logs as JSON, one object a line on standard error, that cannot carry personal data.
 
-An event is a fixed string of words and hyphens ("line-closed"); everything that varies goes under a key, and only the
+An event is a fixed string of words ("line_closed"); everything that varies goes under a key, and only the
 keys listed here exist. None of them is a place for free text: a string is short printable ASCII, so no Japanese name
-or address fits, and a value that is nothing but 11 or 12 digits, the form of a 住民票コード or 個人番号, is refused under
-any key. An exception is logged as its class and the place it was raised, never with its message, which may quote input.
-What libraries log through `logging` is reduced in the same way: who spoke and where, not what was said.
+or address fits, and a value that is nothing but 11 or 12 digits, the form of a 住民票コード or 個人番号, is refused
+under any key. An exception is logged as its class and the place it was raised, never with its message, which may quote
+input. What libraries log through `logging` is reduced in the same way: who spoke and where, not what was said.
 
 A line that breaks these rules loses the key and says how many it lost; where logging is strict, as in the tests, it
 raises LogRefusedError instead.
@@ -29,22 +29,35 @@ ALLOWED_KEYS: Final = frozenset(
         # which process
         *("role", "node", "slot", "slots", "pid", "exit_code", "signal", "attempt"),
         # which line; parties and lines are institutions
-        *("party", "line", "key_id", "certificate", "peer_address", "session", "fault"),
+        *("party", "line", "key_id", "certificate", "peer_address", "session", "fault", "reason"),
         # what was done
-        *("operation", "outcome", "request_id", "affair", "step", "code", "field"),
+        *("operation", "outcome", "request_id", "affair", "step", "code", "field", "record"),
         # where in ledger and directory
         *("stream", "height", "tree_size", "version", "migration"),
-        # how much
-        *("count", "entries", "bytes", "duration_us", "retry_after_ms", "within_ms", "port", "address", "file"),
+        # how much, and where on this machine
+        *(
+            "count",
+            "requests",
+            "entries",
+            "blocks",
+            "bytes",
+            "yen",
+            "duration_us",
+            "retry_after_ms",
+            "within_ms",
+            "port",
+            "address",
+            "file",
+        ),
     }
 )
 _TEXT_CHARS_MAX: Final = 200
-_EVENT: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_EVENT: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _TEXT: Final = re.compile(rf"[ -~]{{0,{_TEXT_CHARS_MAX}}}")
 _PERSONAL_NUMBER: Final = re.compile(r"[0-9]{11,12}")
 _FRAMES_MAX: Final = 5
-_EVENT_REFUSED: Final = "event-refused"
-_LIBRARY_SPOKE: Final = "library-message"
+_EVENT_REFUSED: Final = "event_refused"
+_LIBRARY_SPOKE: Final = "library_message"
 
 
 def configure_logging(
@@ -119,7 +132,7 @@ def _problem(key: str, value: object) -> str | None:
     else:
         return "is neither text, number, truth nor nothing"
     if key == "event":
-        return None if _EVENT.fullmatch(text) else "is not a fixed event of words and hyphens"
+        return None if _EVENT.fullmatch(text) else "is not a fixed event, as line_closed"
     if _TEXT.fullmatch(text) is None:
         return f"is not printable ASCII of at most {_TEXT_CHARS_MAX} characters"
     return "has the form of a personal number" if _PERSONAL_NUMBER.fullmatch(text) else None

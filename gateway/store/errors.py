@@ -2,7 +2,7 @@
 
 Blame is explicit: `StoreUnavailable` and `CommitUnknown` are the dependency's, `UniqueViolated` and `StoreRefused`
 are the statement's, the migration errors are the deployment's, the embedded ones the machine's. asyncpg's own errors
-do not leave this package, except its `InterfaceError` for arguments that fit no parameter: that is a defect of ours.
+do not leave this package, except its `InterfaceError` for a defect of the caller.
 """
 
 # ruff: noqa: N818 (the names say what happened; callers read them as outcomes)
@@ -11,8 +11,9 @@ from typing import ClassVar
 
 
 class StoreError(Exception):
-    """Root of everything this package raises on purpose. `code` is stable; `retryable`: the same call may succeed
-    later.
+    """Root of everything this package raises on purpose.
+
+    Fields: code, stable; retryable, whether the same call may succeed later.
     """
 
     code: ClassVar[str] = "store"

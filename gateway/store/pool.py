@@ -107,7 +107,7 @@ class PinnedConnection:
     """One connection that makes itself anew when lost. For one task at a time; statements stay prepared on it.
 
     Errors of every method: StoreUnavailable, UniqueViolated, StoreRefused; CommitUnknown where `commit` is said;
-    asyncpg.InterfaceError for arguments that do not fit the statement.
+    asyncpg.InterfaceError for a defect of the caller: a wrong number of arguments, two tasks on one connection.
     Cancellation: a running statement is cancelled on the server too and the connection remains good; a committing one
     finishes first, within the Database's commit bound, and its result is returned.
     """
@@ -249,17 +249,22 @@ class PinnedConnection:
 
 
 def _raise_typed(connection: Any, error: Exception, *, commit: bool) -> NoReturn:
-    """Raise what `error` means in this package's terms; the module's docstring has the theory."""
+    """Raise what `error` means in this package's terms; the module's docstring has the theory.
+
+    What the server says about a statement may quote its values (DESIGN 3, 4), so it is not kept as the cause.
+    """
+    if isinstance(error, asyncpg.DataError) and error.severity_en is None:  # asyncpg's own, before anything was sent
+        raise StoreRefused(sqlstate="22000", reason="an argument does not fit its parameter") from None
     if isinstance(error, asyncpg.PostgresError) and error.severity_en == "ERROR":
         if isinstance(error, asyncpg.UniqueViolationError):
-            raise UniqueViolated(error.constraint_name or "") from error
+            raise UniqueViolated(error.constraint_name or "") from None
         state = error.sqlstate or "XX000"
         reason = f"{type(error).__name__}: {error.message}" if state[:2] in _QUOTABLE_CLASSES else type(error).__name__
         if state in _TRANSIENT_STATES or state[:2] in _TRANSIENT_CLASSES:
-            raise StoreUnavailable(f"{state} {reason}") from error
-        raise StoreRefused(sqlstate=state, reason=reason, constraint=error.constraint_name or "") from error
+            raise StoreUnavailable(f"{state} {reason}") from None
+        raise StoreRefused(sqlstate=state, reason=reason, constraint=error.constraint_name or "") from None
     if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
-        raise error  # wrong arguments or two tasks on one connection: a defect here, nothing was sent
+        raise error  # a wrong number of arguments, or two tasks on one connection: a defect here, nothing was sent
     connection.terminate()
     reason = f"the connection failed ({type(error).__name__})"
     if commit:

@@ -12,6 +12,8 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import msgspec
+
 from gateway.store.errors import UniqueViolated
 from gateway.store.pool import Database, PinnedConnection, Row
 
@@ -26,13 +28,14 @@ left join lateral (
   where c.party = q.party and c.request_id = q.request_id and c.turn = 0 limit 1
 ) c on true"""
 
+# Not EXISTS: that may be planned as a hash over every disclaimed claim there is.
 _CLAIM_COLUMNS: Final = """
   c.commitment, c.stream, c.height, c.idx,
   case when c.commitment is not null then
     (select max(t.turn) from ledger.claim t where t.party = q.party and t.request_id = q.request_id) end as turn,
   case when c.commitment is not null then
-    exists (select 1 from ledger.claim t
-            where t.party = q.party and t.request_id = q.request_id and t.turn = -1) end as disclaimed"""
+    (select true from ledger.claim t
+     where t.party = q.party and t.request_id = q.request_id and t.turn = -1 limit 1) is true end as disclaimed"""
 
 LOOKUP_BY_CODE: Final = f"""
 select r.record_id, r.version, r.key_id, r.schema, r.sealed,
@@ -79,13 +82,13 @@ class SealedRow(NamedTuple):
     sealed: bytes
 
 
-class ClaimSeen(NamedTuple):
+class ClaimSeen(msgspec.Struct, frozen=True):
     """What the ledger knows of a request id: its first turn, the highest turn, and whether it was disclaimed."""
 
     commitment: bytes
     stream: bytes
     height: int
-    idx: int
+    index: int
     turn: int
     disclaimed: bool
 

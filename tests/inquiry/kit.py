@@ -1,8 +1,6 @@
-"""A register in memory and in PostgreSQL for these tests."""
+"""Asking the register, for these tests."""
 
 import datetime as dt
-
-import asyncpg
 
 from gateway.inquiry.answering import Answered, answer_by_code, answer_by_name
 from gateway.inquiry.index import code_token, query_tokens
@@ -13,24 +11,6 @@ from protocol.messages import InquiryByCode, InquiryByName
 
 KEYS = RegisterKeys(b"i" * 32, {2: b"d" * 32}, 2)
 TODAY = dt.date(2026, 11, 20)
-
-# Stand in for the two tables of other packages that the look-ups read, where their migrations are not there.
-NEIGHBOURS = """
-create table if not exists ledger.claim (party text, request_id bytea, turn smallint, commitment bytea, stream bytea,
-  height bigint, idx int, primary key (party, request_id, turn));
-create table if not exists directory.version (version bigint);
-insert into directory.version select 7 where not exists (select from directory.version);
-grant select on ledger.claim, directory.version to sekisho_gateway;
-"""
-
-
-async def prepare(owner_dsn: str) -> None:
-    """Make the neighbours' tables. On the host loop."""
-    connection = await asyncpg.connect(owner_dsn)
-    try:
-        await connection.execute(NEIGHBOURS)
-    finally:
-        await connection.close()
 
 
 async def ask(db: Database, query: InquiryByCode | InquiryByName, *, request_id: bytes = bytes(16)) -> Answered:

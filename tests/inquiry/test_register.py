@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from gateway.host import on_host
 from gateway.inquiry.cases import known_cases, known_residents
 from gateway.inquiry.errors import KeyMissing, RegisterCorrupt
 from gateway.inquiry.index import code_token, town_token
@@ -19,13 +18,14 @@ from gateway.store.pool import Database, open_database
 from gateway.store.register import (
     LOOKUP_BY_CODE,
     LOOKUP_BY_NAME,
+    ClaimSeen,
     count_records,
     look_up_by_code,
     look_up_by_name,
 )
 from protocol.messages import Answer, Refusal
 from protocol.outcomes import Outcome
-from tests.inquiry.kit import KEYS, TODAY, ask, prepare
+from tests.inquiry.kit import KEYS, TODAY, ask
 from tests.kit.database import DatabaseDsn
 
 pytestmark = pytest.mark.guest
@@ -35,7 +35,6 @@ FIELDS = {"affair": "12-1", "step": 1, "staff": "s-1", "case": "2026-1"}
 
 @asynccontextmanager
 async def register(dsn: DatabaseDsn, count: int = 300) -> AsyncIterator[tuple[Database, Database]]:
-    await on_host(prepare, dsn.owner)
     async with (
         open_database(dsn.owner, role="test", size=1) as owner,
         open_database(dsn.gateway, role="test", size=1) as gateway,
@@ -133,9 +132,9 @@ async def test_claims_and_directory_version_come_with_the_records_in_the_order_a
         )  # fmt: skip
         assert [row.row is None for row in found] == [True, False, False, False]
         assert {row.directory_version for row in found} == {version}
-        assert found[0].claim == (bytes(32), b"s" * 16, 5, 6, 2, False)
+        assert found[0].claim == ClaimSeen(bytes(32), b"s" * 16, 5, 6, 2, False)
         assert found[1].claim is None
-        assert found[2].claim == (bytes(32), b"s" * 16, 5, 6, 0, True)
+        assert found[2].claim == ClaimSeen(bytes(32), b"s" * 16, 5, 6, 0, True)
         assert found[3].claim is None
         by_name = await look_up_by_name(
             gateway, parties=["mlit"] * 2, request_ids=[fresh, known], tokens=[(nobody, nobody)] * 2, today=TODAY
@@ -175,6 +174,8 @@ async def test_a_generic_plan_scans_no_table_but_the_version(database_dsn: Datab
         plan = "\n".join(row[0] for row in await connection.fetch(f"explain (costs off) execute asked({given})"))
         assert "Seq Scan on record" not in plan, plan
         assert "Seq Scan on name_token" not in plan, plan
+        assert "Bitmap" not in plan, plan
+        assert "Seq Scan on claim" not in plan, plan
         assert "Hash Join" not in plan, plan
         assert "Merge Join" not in plan, plan
         assert "record_standing" in plan or "record_pkey" in plan, plan

@@ -1,6 +1,8 @@
 """A receipt proves all it says or names the part that does not hold."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import msgpack
 import msgspec
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.checkpoint import Checkpoint, NoteSignature, body_to_sign, format_note, parse_note
 from protocol.ledger import BlockKind
 from protocol.outcomes import Outcome
 from protocol.receipt import (
@@ -22,7 +25,8 @@ from protocol.receipt import (
     verify_receipt,
 )
 from protocol.trust import TrustError, decode_trust, encode_trust
-from tests.kit.lines import ROOT, TRUST, Pair, make_block, make_request
+from tests.kit.lines import BLOCK, CHECKPOINT, ROOT, STRANGER, TRUST, Pair, Signer, make_block, make_request
+from tests.vectors import make
 
 replace = msgspec.structs.replace
 
@@ -173,3 +177,55 @@ def test_a_trust_bundle_survives_its_file_and_any_other_root_is_refused() -> Non
             decode_trust(msgpack.packb(bad))
     with pytest.raises(TrustError):
         decode_trust(bytes((2 << 20) + 1))
+
+
+FINAL = decode_receipt(bytes.fromhex(json.loads((Path(make.__file__).parent / "receipt.json").read_text())["receipt"]))
+FINALITY = FINAL.finality
+assert FINALITY is not None
+
+
+def signed_note(checkpoint: Checkpoint, signer: Signer = CHECKPOINT) -> str:
+    """A note of the synthetic centre."""
+    return format_note(checkpoint, [NoteSignature(signer.key_id, signer.sign(body_to_sign(checkpoint)))])
+
+
+COVERING = parse_note(FINALITY.note).checkpoint
+
+
+def test_a_final_receipt_names_its_checkpoint() -> None:
+    assert verify_receipt(FINAL, TRUST, kept_note=FINALITY.note).checkpoint == COVERING
+
+
+@pytest.mark.parametrize(
+    "finality",
+    [
+        replace(FINALITY, position=3),
+        replace(FINALITY, path=FINALITY.path[:-1]),
+        replace(FINALITY, path=[bytes(32)]),
+        replace(FINALITY, note=FINALITY.note.replace("time 1", "time 2")),
+        replace(FINALITY, note=signed_note(replace(COVERING, root=bytes(32)))),
+        replace(FINALITY, note=signed_note(COVERING, STRANGER)),
+        replace(FINALITY, note=signed_note(COVERING, BLOCK)),
+        replace(FINALITY, note=signed_note(replace(COVERING, origin="sekisho/other/inquiry"))),
+    ],
+)
+def test_a_finality_that_does_not_hold_is_named(finality: Finality) -> None:
+    with pytest.raises(ReceiptError) as refused:
+        verify_receipt(replace(FINAL, finality=finality), TRUST)
+    assert refused.value.fault is Fault.FINALITY
+
+
+@pytest.mark.parametrize(
+    ("receipt", "kept", "why"),
+    [
+        (RECEIPT, FINALITY.note, "no finality"),
+        (FINAL, signed_note(replace(COVERING, size=6)), "fetch it for that size"),
+        (FINAL, signed_note(replace(COVERING, root=bytes(32))), "two ledgers"),
+        (FINAL, signed_note(COVERING, STRANGER), "not the centre's"),
+        (FINAL, "junk", "not the centre's"),
+    ],
+)
+def test_a_kept_checkpoint_that_does_not_match_is_named(receipt: Receipt, kept: str, why: str) -> None:
+    with pytest.raises(ReceiptError, match=why) as refused:
+        verify_receipt(receipt, TRUST, kept_note=kept)
+    assert refused.value.fault is Fault.CHECKPOINT

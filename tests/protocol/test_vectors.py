@@ -3,6 +3,7 @@
 The first half uses msgpack, hashlib, hmac and cryptography alone: it is a second implementation of docs/PROTOCOL.md.
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -157,6 +158,7 @@ def test_the_block_its_root_and_range_proofs() -> None:
     assert header[4:6] == [mth(leaves), 7]
     assert header[4] == x(v["root"])
     assert leaf(x(v["header"])) == x(v["header_hash"]) == msgpack.unpackb(x(v["next_header"]))[3]
+    assert msgpack.unpackb(x(v["next_header"]))[4:] == [hashlib.sha256().digest(), 0, 1_790_000_000_000_000, 2]
     for case in v["ranges"]:
         run = dict(list(enumerate(leaves))[case["lo"] : case["hi"]])
         assert rebuild(run, 7, [x(node) for node in case["proof"]]) == header[4]
@@ -207,6 +209,15 @@ def test_a_receipt_and_its_trust_bundle() -> None:
     entry = msgpack.unpackb(proof["entry"])
     asked = hmac.digest(opening["key"], b"q" + bytes([opening["operation"]]) + opening["request"], "sha256")
     answer = b"a" + opening["outcome"].to_bytes(2, "big") + opening["response"]
+    finality = receipt["finality"]
+    assert finality["note"] == v["checkpoint_note"]
+    body, _, lines = finality["note"].partition("\n\n")
+    origin, size, root, _ = body.split("\n")
+    dash, key_id, signature64 = lines.strip().split(" ")
+    assert (origin, dash) == ("sekisho/centre-test/inquiry", "—")
+    check_es256(keys[key_id][3], base64.b64decode(signature64), context(b"checkpoint") + body.encode() + b"\n")
+    nodes = {finality["position"]: leaf(proof["header"])}
+    assert rebuild(nodes, int(size), finality["path"]) == base64.b64decode(root)
     assert (entry[4], entry[14]) == (asked, hmac.digest(opening["key"], answer, "sha256"))
 
 
@@ -233,4 +244,6 @@ def test_our_codec_reads_them() -> None:
     receipt = decode_receipt(x(v["receipt"]))
     assert encode_receipt(receipt) == x(v["receipt"])
     assert encode_trust(trust) == x(v["trust_bundle"])
-    assert verify_receipt(receipt, trust).opened
+    verified = verify_receipt(receipt, trust, kept_note=v["checkpoint_note"])
+    assert verified.opened
+    assert verified.checkpoint is not None

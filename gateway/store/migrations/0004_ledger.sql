@@ -60,7 +60,10 @@ BEGIN
     END IF;
     EXECUTE format('CREATE TABLE ledger.%I PARTITION OF ledger.claim FOR VALUES FROM (%L) TO (%L)', name, low, high);
     EXECUTE format('GRANT SELECT, INSERT ON ledger.%I TO sekisho_gateway', name);
-    EXECUTE format('CREATE TRIGGER append_only BEFORE TRUNCATE ON ledger.%I FOR EACH STATEMENT '
+    -- A trigger on the parent does not fire for a statement that names the partition.
+    EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ledger.%I FOR EACH STATEMENT '
+        'EXECUTE FUNCTION ledger.refuse_change()', name);
+    EXECUTE format('CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON ledger.%I FOR EACH STATEMENT '
         'EXECUTE FUNCTION ledger.refuse_change()', name);
     RETURN true;
 END
@@ -124,7 +127,7 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['stream', 'block', 'claim', 'checkpoint_leaf', 'checkpoint_node', 'checkpoint'] LOOP
+    FOREACH name IN ARRAY ARRAY['stream', 'block', 'claim', 'claim_rest', 'checkpoint_leaf', 'checkpoint_node', 'checkpoint'] LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ledger.%I FOR EACH STATEMENT '
             'EXECUTE FUNCTION ledger.refuse_change()', name);
         EXECUTE format('CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON ledger.%I FOR EACH STATEMENT '

@@ -1,0 +1,56 @@
+"""`sekisho init`: a development centre in a directory."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gateway.app.setup import RESIDENTS_DEFAULT, RESIDENTS_MIN, make_centre
+
+
+@click.command("init")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Directory to make the centre in.")
+@click.option("--port", type=click.IntRange(0, 65535), default=9440, show_default=True, help="Port of the lines.")
+@click.option("--ops-port", type=click.IntRange(0, 65535), default=9441, show_default=True, help="Port of metrics.")
+@click.option("--workers", type=click.IntRange(0, 256), default=0, show_default=True, help="0: one a core.")
+@click.option(
+    "--residents",
+    type=click.IntRange(RESIDENTS_MIN, 10_000_000),
+    default=RESIDENTS_DEFAULT,
+    show_default=True,
+    help="Synthetic residents to seed.",
+)
+def command(data: Path, port: int, ops_port: int, workers: int, residents: int) -> None:
+    """Make a development centre: PKI, keys, database, directory, synthetic residents, and one ministry's line.
+
+    \b
+    Then:
+      sekisho serve --data DIR
+      sekisho inquire --line DIR/ministry --code 12345678901 --affair vehicle-12-1 --case 2026-0001
+    """
+    console = Console(stderr=True)
+    make_with_progress(console, data, port=port, ops_port=ops_port, workers=workers, residents=residents)
+    click.echo(f"made {data}; start it with `sekisho serve --data {data}`")
+
+
+def make_with_progress(console: Console, data: Path, *, port: int, ops_port: int, workers: int, residents: int) -> None:
+    """make_centre with its steps and a bar on the console."""
+    with Progress(
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("residents", total=residents, visible=False)
+        make_centre(
+            data,
+            port=port,
+            ops_port=ops_port,
+            workers=workers,
+            residents=residents,
+            say=lambda text: bar.console.print(f"  {text}", highlight=False),
+            progress=lambda done, of: bar.update(task, completed=done, total=of, visible=True),
+        )

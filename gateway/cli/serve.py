@@ -1,0 +1,45 @@
+"""`sekisho serve`: a centre's workers and ops process, until Ctrl-C or SIGTERM."""
+
+import signal
+from pathlib import Path
+
+import click
+import trio
+
+from gateway.app import supervisor
+from gateway.app.configuration import Configuration, read_configuration
+from gateway.ops.logs import configure_logging
+
+
+@click.command("serve")
+@click.option("--data", type=click.Path(path_type=Path), help="Directory of a centre (holds sekisho.toml).")
+@click.option("--config", type=click.Path(path_type=Path), help="Configuration file, in place of --data.")
+@click.option("--role", type=click.Choice(["inquiry"]), default="inquiry", show_default=True, help="Which centre.")
+def command(data: Path | None, config: Path | None, role: str) -> None:
+    """Serve lines until Ctrl-C or SIGTERM, which drain them; SIGHUP reads certificates and directory anew.
+
+    \b
+    Example:
+      sekisho init --data centre
+      sekisho serve --data centre
+    """
+    place = config or data
+    if place is None:
+        raise click.UsageError("name the centre with --data DIR, or its configuration with --config FILE")
+    configuration = read_configuration(place)
+    if configuration.centre.role != role:
+        raise click.ClickException(f"{configuration.path} is a centre of role {configuration.centre.role}, not {role}")
+    configure_logging()
+    trio.run(_serve, configuration)
+
+
+async def _serve(configuration: Configuration) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with (
+            supervisor.database(configuration) as dsns,
+            supervisor.running_gateway(configuration, dsns, say=click.echo) as gateway,
+        ):
+            click.echo(f"metrics on http://127.0.0.1:{gateway.ops_port}/metrics; Ctrl-C drains and ends")
+            async for _ in signals:
+                break
+            click.echo("draining")

@@ -1,0 +1,193 @@
+"""Write the frozen vectors of the line protocol: `python -m tests.vectors.make`.
+
+Keys, nonces and times are computed from names (tests.kit.lines), so the bytes come out the same each time. ECDSA is
+randomised: a signature already in a file is kept as long as it verifies, and only then replaced. All data is synthetic.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from protocol.checkpoint import Checkpoint, NoteSignature, body_to_sign, format_note
+from protocol.commitment import commitment_key, month_of
+from protocol.envelope import pack
+from protocol.frames import FrameType, encode_frame
+from protocol.handshake import Hello, Welcome, encode, hello_to_sign, welcome_to_sign
+from protocol.keys import Algorithm, KeysError, context
+from protocol.ledger import BLOCK_CONTEXT, close_header, decode_entry, encode_header, header_hash
+from protocol.merkle import Tree
+from protocol.messages import Notice, NoticeKind, Operation, ReceiptQuery, Request, RequestBatch, ResponseBatch
+from protocol.outcomes import Outcome
+from protocol.receipt import Finality, Opening, Proof, Receipt, encode_receipt
+from protocol.session import Sealer, derive_session, ephemeral_public
+from protocol.trust import encode_trust
+from tests.kit.lines import (
+    BINDING,
+    BLOCK,
+    CENTRE_LINE,
+    CHECKPOINT,
+    ENVIRONMENT,
+    MONTH_KEY,
+    NOW_US,
+    PARTY,
+    PEER,
+    ROLE,
+    STREAM,
+    TRUST,
+    Signer,
+    make_block,
+    make_id,
+    make_request,
+    private_key,
+)
+
+HERE = Path(__file__).parent
+PROVENANCE = "python -m tests.vectors.make; keys are SHA-256 of their names mod (n - 1) + 1; hex; synthetic data"
+RANGES = ((0, 7), (0, 1), (2, 5), (3, 4), (6, 7), (4, 7))
+
+
+class Frozen:
+    """The signatures and bundles that were frozen earlier, by name."""
+
+    def __init__(self, path: Path) -> None:
+        self.before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"signatures": {}}
+        self.signatures: dict[str, str] = {}
+
+    def sign(self, name: str, signer: Signer, signed: bytes) -> bytes:
+        """The frozen signature if it still holds, else a fresh one."""
+        signature = bytes.fromhex(self.before["signatures"].get(name, ""))
+        try:
+            signer.public.verify(signature, signed)
+        except KeysError:
+            signature = signer.sign(signed)
+        self.signatures[name] = signature.hex()
+        return signature
+
+
+def raw_private(key: ec.EllipticCurvePrivateKey) -> str:
+    """The private number, 32 bytes."""
+    return key.private_numbers().private_value.to_bytes(32, "big").hex()
+
+
+def make_handshake(frozen: Frozen) -> dict[str, Any]:
+    """HELLO, WELCOME, session keys, a sealed REQUEST, PING, NOTICE and a clear FAULT."""
+    peer_key, centre_key = private_key("peer ephemeral"), private_key("centre ephemeral")
+    nonces = hashlib.sha256(b"peer").digest(), hashlib.sha256(b"centre").digest()
+    hello = encode(Hello([1], ROLE, ENVIRONMENT, nonces[0], ephemeral_public(peer_key)))
+    welcome = encode(Welcome(1, ROLE, ENVIRONMENT, nonces[1], ephemeral_public(centre_key), 0, 2, 1024, 10_000))
+    hello_signature = frozen.sign("hello", PEER, hello_to_sign(hello, binding=BINDING))
+    welcome_signature = frozen.sign("welcome", CENTRE_LINE, welcome_to_sign(welcome, binding=BINDING, hello_body=hello))
+    keys = derive_session(
+        own=peer_key, other=ephemeral_public(centre_key), binding=BINDING, hello_body=hello, welcome_body=welcome
+    )
+    query = Request(make_id(1), Operation.RECEIPT, 1_000, encode(ReceiptQuery(make_id(0))))
+    body = encode(RequestBatch(keys.session, 0, NOW_US, [make_request(0), query]))
+    envelope = pack(Algorithm.ES256, PEER.key_id, frozen.sign("request", PEER, context("request") + body), body)
+    hello_envelope = pack(Algorithm.ES256, PEER.key_id, hello_signature, hello)
+    welcome_envelope = pack(Algorithm.ES256, CENTRE_LINE.key_id, welcome_signature, welcome)
+    to_centre, to_peer = Sealer(keys.to_centre), Sealer(keys.to_peer)
+    notice = encode(Notice(NoticeKind.TARIFF, NOW_US, "synthetic"))
+    return {
+        "peer_ephemeral_private": raw_private(peer_key),
+        "centre_ephemeral_private": raw_private(centre_key),
+        "peer_line_public_spki": PEER.der.hex(),
+        "centre_line_public_spki": CENTRE_LINE.der.hex(),
+        "binding": BINDING.hex(),
+        "hello_body": hello.hex(),
+        "hello_frame": encode_frame(FrameType.HELLO, hello_envelope).hex(),
+        "welcome_body": welcome.hex(),
+        "welcome_frame": encode_frame(FrameType.WELCOME, welcome_envelope).hex(),
+        "session": keys.session.hex(),
+        "to_centre": keys.to_centre.hex(),
+        "to_peer": keys.to_peer.hex(),
+        "request_body": body.hex(),
+        "request_envelope": envelope.hex(),
+        "request_frame": to_centre.seal(FrameType.REQUEST, envelope).hex(),
+        "ping_frame": to_centre.seal(FrameType.PING, b"heartbea").hex(),
+        "notice_content": notice.hex(),
+        "notice_frame": to_peer.seal(FrameType.NOTICE, notice).hex(),
+        "clear_fault_frame": encode_frame(FrameType.FAULT, encode([914, "synthetic"])).hex(),
+        "signatures": frozen.signatures,
+    }
+
+
+def make_block_vector(frozen: Frozen) -> dict[str, Any]:
+    """Seven entries, their commitments, the header, range proofs and a RESPONSE content."""
+    requests = [make_request(n) for n in range(7)]
+    block = make_block(requests, outcome=Outcome.EXACT)
+    block.signature = frozen.sign("block", BLOCK, context(BLOCK_CONTEXT) + block.header)
+    following = encode_header(close_header(stream=STREAM, height=1, previous=header_hash(block.header), at_us=NOW_US))
+    first = decode_entry(block.responses[0].entry)
+    fields = {name: getattr(first, name) for name in first.__struct_fields__}
+    return {
+        "block_public_spki": BLOCK.der.hex(),
+        "month": month_of(make_id(0)),
+        "month_key": MONTH_KEY.hex(),
+        "party": PARTY,
+        "entries": [response.entry.hex() for response in block.responses],
+        "first_entry": {k: v.hex() if isinstance(v, bytes) else v for k, v in fields.items()},
+        "questions": [
+            {
+                "request_id": request.request_id.hex(),
+                "operation": int(request.operation),
+                "request": request.body.hex(),
+                "outcome": int(response.outcome),
+                "response": response.body.hex(),
+                "commitment_key": commitment_key(MONTH_KEY, PARTY, request.request_id).hex(),
+            }
+            for request, response in zip(requests, block.responses, strict=True)
+        ],
+        "root": block.tree.root.hex(),
+        "header": block.header.hex(),
+        "header_hash": header_hash(block.header).hex(),
+        "next_header": following.hex(),
+        "ranges": [
+            {"lo": lo, "hi": hi, "proof": [node.hex() for node in block.tree.range_proof(lo, hi)]} for lo, hi in RANGES
+        ],
+        "response_content": encode(ResponseBatch(block.share(2, 5), [])).hex(),
+        "signatures": frozen.signatures,
+    }
+
+
+def make_receipt_vector(frozen: Frozen) -> dict[str, Any]:
+    """The final receipt of the fourth of seven answers, its checkpoint note, and the trust bundle it rests on."""
+    requests = [make_request(n) for n in range(7)]
+    block = make_block(requests, outcome=Outcome.EXACT)
+    signature = frozen.sign("block", BLOCK, context(BLOCK_CONTEXT) + block.header)
+    answer = block.responses[3]
+    tree = Tree([bytes([n]) * 32 for n in range(4)] + [header_hash(block.header)])
+    checkpoint = Checkpoint(TRUST.origin, tree.size, tree.root, NOW_US)
+    note = format_note(
+        checkpoint,
+        [NoteSignature(CHECKPOINT.key_id, frozen.sign("checkpoint", CHECKPOINT, body_to_sign(checkpoint)))],
+    )
+    receipt = Receipt(
+        Proof(answer.entry, 3, block.tree.range_proof(3, 4), block.header, BLOCK.key_id, signature),
+        Opening(requests[3].operation, requests[3].body, int(answer.outcome), answer.body, answer.key),
+        Finality(note, 4, tree.range_proof(4, 5)),
+    )
+    trust = frozen.before.get("trust_bundle") or encode_trust(TRUST).hex()
+    return {
+        "trust_bundle": trust,
+        "checkpoint_note": note,
+        "receipt": encode_receipt(receipt).hex(),
+        "signatures": frozen.signatures,
+    }
+
+
+MAKERS = {"handshake": make_handshake, "block": make_block_vector, "receipt": make_receipt_vector}
+
+
+def main() -> None:
+    """Write every file beside this one."""
+    for name, maker in MAKERS.items():
+        path = HERE / f"{name}.json"
+        vector = {"provenance": PROVENANCE, **maker(Frozen(path))}
+        path.write_text(json.dumps(vector, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
