@@ -19,7 +19,7 @@ import msgspec
 from bench.figures import Schedule, summarise
 from bench.frames import AHEAD_S_MAX, Frame, FrameMaker
 from bench.plan import Failed, Mark, Plan, Report, Said, Subjects
-from bench.wire import BenchError, Unread, Wire, connect
+from bench.wire import BenchError, Unread, connect
 from certs.errors import CertsError
 from certs.material import TlsMaterial
 from gateway.peers.line_file import LineFileError, read_line_file

@@ -25,8 +25,16 @@ from protocol import limits
 from protocol.centre import RequestsReceived
 from protocol.commitment import commitment_key
 from protocol.errors import FaultCode
-from protocol.keys import Algorithm, KeyHistory, KeyRecord, PublicKey, Purpose, SignedKeyHistory
-from protocol.keys import encode_signed_history, history_to_sign
+from protocol.keys import (
+    Algorithm,
+    KeyHistory,
+    KeyRecord,
+    PublicKey,
+    Purpose,
+    SignedKeyHistory,
+    encode_signed_history,
+    history_to_sign,
+)
 from protocol.ledger import encode_entry
 from protocol.messages import BlockShare, InquiryByCode, Operation, Refusal, Request, Response, Transient, encode
 from protocol.outcomes import Outcome
