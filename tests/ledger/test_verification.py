@@ -261,8 +261,8 @@ async def _cut(ledger, stream, height):
     if height == 0:
         await ledger.tamper(("delete from ledger.stream where id = $1", stream))
     async with open_database(ledger.dsn.owner, role="test") as owner:
-        from gateway.ledger.proving import grow  # noqa: PLC0415
-        from protocol.merkle import Frontier  # noqa: PLC0415
+        from gateway.ledger.proving import grow
+        from protocol.merkle import Frontier
 
         leaves = [row[0] for row in await owner.fetch("select hash from ledger.checkpoint_leaf order by position")]
         for (level, place), digest in grow(Frontier(), leaves):
@@ -278,7 +278,7 @@ async def test_what_a_kept_checkpoint_covers_cannot_be_taken_away_even_with_ever
     await _cut(ledger, stream, height)
     without = await ledger.verify(kept=False)
     assert without.findings == []
-    covered = which == "two" and height == 0 or which == "one" and height < 3
+    covered = (which == "two" and height == 0) or (which == "one" and height < 3)
     assert _faults(await ledger.verify()) == ({Fault.KEPT} if covered else set())
 
 
