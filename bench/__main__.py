@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import click
 import msgspec
@@ -15,6 +16,7 @@ from bench import centre
 from bench.cases import CASES, SOAK, Case, CaseResult
 from bench.host import Host
 from bench.measure import MeasureError, Setting, measure
+from bench.verify import GOAL_PER_S, Task, Verified, measure_verification
 from gateway.app.configuration import ConfigurationError
 from gateway.app.setup import SetupError
 from gateway.app.supervisor import StartError
@@ -34,6 +36,7 @@ class Latest(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     residents: int
     cases: list[CaseResult]
+    ledger_verification: Verified
 
 
 @click.command()
@@ -73,13 +76,23 @@ def main(
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(msgspec.json.format(msgspec.json.encode(latest), indent=2) + b"\n")
         click.echo(f"written: {out}")
-    except* (SetupError, StartError, ConfigurationError, MeasureError, StoreError, OSError) as group:
+    except* (
+        SetupError,
+        StartError,
+        ConfigurationError,
+        MeasureError,
+        StoreError,
+        CalledProcessError,
+        OSError,
+    ) as group:
         raise click.ClickException(str(_first(group))) from group
     except* KeyboardInterrupt:
         raise click.Abort from None
     finally:
         if data is None:
             shutil.rmtree(directory, ignore_errors=True)
+    if latest.ledger_verification.found:
+        raise click.ClickException(f"the ledger does not verify: {latest.ledger_verification.why}")
     wrong = [result for result in latest.cases if result.errors]
     if wrong:
         told = "; ".join(f"{result.name}: {centre.errors(result.outcomes) or 'unanswered'}" for result in wrong)
@@ -111,7 +124,15 @@ async def run_cases(data: Path, cases: list[Case], *, seconds: float, residents:
             result = await measure(case, setting, parts, rate=rate, seed=seed, told=partial(_progress, case.name))
             done.append(result)
             _show(result)
-        return Latest(host=centre.host(data), workers=gateway.workers, residents=residents, cases=done)
+        verified = await measure_verification(Task(dsn=gateway.database.ops, trust=str(data / "trust.bundle")))
+        _show_verified(verified)
+        return Latest(
+            ledger_verification=verified,
+            host=centre.host(data),
+            workers=gateway.workers,
+            residents=residents,
+            cases=done,
+        )
 
 
 def _progress(name: str, answered: int) -> None:
@@ -130,6 +151,15 @@ def _show(result: CaseResult) -> None:
     click.echo(f"{'':<12}CPU of one core (an inquiry): {cpu}; {result.verified:,} proofs verified")
     for goal in result.goals_missed:
         click.echo(f"{'':<12}missed: {goal}")
+
+
+def _show_verified(verified: Verified) -> None:
+    click.echo(
+        f"ledger verified: {verified.entries:,} entries in {verified.blocks:,} blocks, {verified.entries_per_s:,.0f}/s,"
+        f" CPU of the verifier {verified.cpu_percent:.0f} % of one core; {verified.found} findings"
+    )
+    if verified.entries_per_s < GOAL_PER_S:
+        click.echo(f"{'':<12}missed: {verified.entries_per_s:,.0f}/s; the goal is {GOAL_PER_S:,.0f}")
 
 
 def _first(group: BaseException) -> BaseException:

@@ -47,3 +47,5 @@ def test_a_run_answers_everything_proves_a_sample_and_writes_the_file(tmp_path: 
         assert case["verified"] > 0
         assert 0 < case["p50_ms"] <= case["p99_ms"] <= case["p999_ms"] <= case["max_ms"]
         assert case["cpu_us"].keys() == {"workers", "ops", "postgres", "load"}
+    assert written["ledger_verification"]["found"] == 0
+    assert written["ledger_verification"]["entries"] >= sum(case["outcomes"]["EXACT"] for case in written["cases"])
