@@ -40,7 +40,7 @@ class HostWait:
     def take(self, state: Any, timeout: float) -> None:
         """Trio is idle: tick it at the next event of its descriptor, or after `timeout` seconds."""
         if self._fd < 0:
-            self._fd = state.runner.io_manager._epoll.fileno()  # noqa: SLF001 - see the module
+            self._fd = state.runner.io_manager._epoll.fileno()
             self._loop.add_reader(self._fd, self._tick)
         self.waits += 1
         self._state = state
@@ -67,7 +67,7 @@ class HostWait:
 
 
 _waits: dict[asyncio.AbstractEventLoop, HostWait] = {}
-_thread = trio_run.start_thread_soon
+_thread = trio_run.start_thread_soon  # type: ignore[attr-defined] # see the module
 
 
 def _start(get_events: Callable[[], Any], deliver: Callable[[Any], object], name: str | None = None) -> None:
@@ -85,7 +85,7 @@ def _start(get_events: Callable[[], Any], deliver: Callable[[Any], object], name
 @contextmanager
 def waiting_in_host(loop: asyncio.AbstractEventLoop) -> Iterator[HostWait]:
     """While the block runs, a guest Trio on this loop waits through it."""
-    trio_run.start_thread_soon = _start
+    trio_run.start_thread_soon = _start  # type: ignore[attr-defined,assignment] # see the module
     wait = _waits[loop] = HostWait(loop)
     try:
         yield wait
