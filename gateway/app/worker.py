@@ -31,7 +31,7 @@ from protocol import limits
 from protocol.centre import RequestsReceived
 from protocol.errors import FaultCode
 from protocol.keys import Algorithm, PublicKey
-from protocol.messages import Notice, Transient, encode, Refusal
+from protocol.messages import Notice, Refusal, Transient, encode
 from protocol.outcomes import Outcome
 from protocol.states import State
 

@@ -10,8 +10,18 @@ from typing import Final
 from gateway.directory.policy import Granted, Refused, Standing
 from gateway.inquiry.asked import Asked, Origin
 from protocol import limits
-from protocol.messages import BatchInquiry, Body, BodyError, Disclaim, ReceiptQuery, Refusal, Request, Transient
-from protocol.messages import decode_body, encode
+from protocol.messages import (
+    BatchInquiry,
+    Body,
+    BodyError,
+    Disclaim,
+    ReceiptQuery,
+    Refusal,
+    Request,
+    Transient,
+    decode_body,
+    encode,
+)
 from protocol.outcomes import Outcome
 from protocol.request_id import time_ms
 
