@@ -42,7 +42,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def _read(data: bytes) -> _Fields:
     """An entry's fields. Raises: NotCanonicalError, msgspec.DecodeError."""
-    fields = _decode(data)
+    fields: _Fields = _decode(data)
     if _encode(fields) != data:
         raise NotCanonicalError("entry is not canonical")
     if len(fields[3]) != 16 or len(fields[4]) != 32 or len(fields[14]) != 32:
