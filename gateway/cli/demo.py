@@ -5,6 +5,7 @@ Everything is synthetic and lies in one directory; a second start uses what is t
 
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -53,7 +54,7 @@ def command(data: Path, *, once: bool, workers: int, residents: int) -> None:
 
     The first start makes everything (about ten seconds); later ones use what is there. Ctrl-C ends all of it.
     """
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 116)
     configure_logging("ERROR")
     console.print("[bold]Sekisho 関所[/] 照会センター デモ / inquiry centre demo", highlight=False)
     began = time.monotonic()
@@ -147,7 +148,7 @@ async def _show(console: Console, data: Path, gateway: Running) -> None:
         f"block {verified.header.stream.hex()[:8]}/{verified.header.height}, {finality}",
         highlight=False,
     )
-    await _verify_ledger(console, gateway, data)
+    await _verify_ledger(console, data)
     console.print("\n[bold]次に / try next[/]")
     for line in (
         f"sekisho inquire --line {data}/ministry --name 高橋一郎 "
@@ -242,5 +243,15 @@ async def _ask_with_wrong_signature(dialling: Dialling, table: Table) -> None:
     )
 
 
-async def _verify_ledger(console: Console, gateway: Running, data: Path) -> None:
-    del console, gateway, data
+async def _verify_ledger(console: Console, data: Path) -> None:
+    """The whole ledger, by the command a person would use, against the checkpoint that the ministry was sent."""
+    done = await trio.run_process(
+        [sys.executable, "-m", "gateway.cli", "ledger", "verify", "--data", str(data)],
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+    )
+    said = (done.stdout + done.stderr).decode(errors="replace").strip()
+    if done.returncode:
+        raise click.ClickException(f"the ledger does not verify:\n{said}")
+    console.print(f"[green]✓[/] ledger verified 台帳を検証しました: {said.splitlines()[0]}", highlight=False)

@@ -10,6 +10,7 @@ from typing import TypeVar
 import click
 import msgspec
 
+from gateway.cli.place import data_option, reached
 from gateway.host import run_guest
 from gateway.ledger.errors import LedgerError
 from gateway.ledger.findings import Report
@@ -24,7 +25,7 @@ from protocol.trust import BUNDLE_BYTES_MAX, Trust, TrustError, decode_trust
 T = TypeVar("T")
 
 _dsn = click.option(
-    "--dsn", envvar="SEKISHO_DSN", show_envvar=True, required=True, help="Database, as a role that may read the ledger."
+    "--dsn", envvar="SEKISHO_DSN", show_envvar=True, help="Database, as a role that may read the ledger."
 )
 
 
@@ -34,15 +35,19 @@ def command() -> None:
 
     \b
     Example:
-      sekisho ledger verify --dsn postgresql://... --trust trust.bundle
+      sekisho ledger verify --data sekisho-demo
       sekisho ledger verify --dsn postgresql://... --trust trust.bundle --checkpoint kept.note
     """
 
 
 @command.command()
 @_dsn
+@data_option
 @click.option(
-    "--trust", "trust_file", type=click.Path(path_type=Path), required=True, help="The centre's trust bundle."
+    "--trust",
+    "trust_file",
+    type=click.Path(path_type=Path),
+    help="The centre's trust bundle; that of --data otherwise.",
 )
 @click.option(
     "--checkpoint",
@@ -52,12 +57,18 @@ def command() -> None:
     help="A checkpoint someone kept; may be repeated. What it covers must still be there.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def verify(dsn: str, trust_file: Path, notes: tuple[Path, ...], *, as_json: bool) -> None:
+def verify(
+    dsn: str | None, data: Path | None, trust_file: Path | None, notes: tuple[Path, ...], *, as_json: bool
+) -> None:
     """Recompute the whole ledger and name what does not fit.
 
     Reads one snapshot and writes nothing; the gateway may go on working. The exit status is 0 when everything fits and
     1 when something does not.
     """
+    if trust_file is None:
+        if data is None:
+            raise click.UsageError("name the centre's trust bundle with --trust, or the centre with --data DIR")
+        trust_file = data / "trust.bundle"
     trust = _trust(trust_file)
     kept = [_kept(path, trust) for path in notes]
     progress = _Progress()
@@ -66,8 +77,8 @@ def verify(dsn: str, trust_file: Path, notes: tuple[Path, ...], *, as_json: bool
         async with open_reader(database) as reader:
             return await verify_ledger(reader, trust, kept=kept, progress=progress)
 
-    with _reported():
-        report = _with_database(run, dsn, statement_ms=0)
+    with _reported(), reached(dsn, data) as place:
+        report = _with_database(run, place, statement_ms=0)
     progress.end()
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
@@ -79,11 +90,12 @@ def verify(dsn: str, trust_file: Path, notes: tuple[Path, ...], *, as_json: bool
 
 @command.command()
 @_dsn
+@data_option
 @click.option("--rebuild", "anew", is_flag=True, help="Forget what was projected and begin again.")
-def project(dsn: str, *, anew: bool) -> None:
+def project(dsn: str | None, data: Path | None, *, anew: bool) -> None:
     """Fill the table of entries that people query from the blocks' bytes."""
-    with _reported():
-        blocks = _with_database(rebuild if anew else project_all, dsn)
+    with _reported(), reached(dsn, data) as place:
+        blocks = _with_database(rebuild if anew else project_all, place)
     click.echo(f"{blocks} blocks projected")
 
 

@@ -1,0 +1,27 @@
+"""One centre for all tests of the application."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.app import supervisor
+from gateway.line import dial
+from tests.kit.centre import Made, made_centre
+
+FULL = os.environ.get("SEKISHO_FAULTS") == "full"
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """A centre of two workers, and its database server."""
+    with made_centre(tmp_path_factory.mktemp("app")) as centre:
+        yield centre
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many faults in a short time: the pauses that spare a real installation would only make the tests slow."""
+    monkeypatch.setattr(supervisor, "BACKOFF_S_FIRST", 0.05)
+    monkeypatch.setattr(supervisor, "BACKOFF_S_MAX", 0.1)
+    monkeypatch.setattr(dial, "BACKOFF_S_MAX", 0.3)
