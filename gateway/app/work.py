@@ -237,7 +237,7 @@ async def _watch(worker: Worker, gauges: Metrics, holder: DirectoryHolder, datab
         gauges.set_load(lines_open=lines, requests_in_flight=in_flight, credit_granted=credit)
         gauges.set_directory_version(holder.current.version)
         try:
-            with trio.move_on_after(LOAD_S):
+            with trio.move_on_after(LOAD_S) as patience:
                 row = await database.fetchrow(
                     "select size, note, at_us from ledger.checkpoint order by size desc limit 1"
                 )
@@ -245,6 +245,8 @@ async def _watch(worker: Worker, gauges: Metrics, holder: DirectoryHolder, datab
                 if row is not None and row[0] > size:
                     size = row[0]
                     worker.notify(Notice(NoticeKind.CHECKPOINT, row[2], row[1]))
+            if patience.cancelled_caught:
+                worker.database_up = False
         except StoreError:
             worker.database_up = False
         gauges.set_dependencies(hsm=True, database=worker.database_up)
