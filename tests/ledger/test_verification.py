@@ -1,7 +1,5 @@
 """Every tampering with a ledger is found and named; an honest one is sound."""
 
-# ruff: noqa: S608 - the statements are the tests' own
-
 import pytest
 
 from gateway.ledger.block import build_close
