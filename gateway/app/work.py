@@ -46,6 +46,8 @@ log = structlog.get_logger()
 
 LISTEN_BACKLOG = 512
 CHECKPOINT_POLL_S = 0.5
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan"}
+"""A worker's statements are few and their plans do not depend on values: planning anew costs more than running."""
 LOAD_S = 1.0
 
 
@@ -93,7 +95,7 @@ async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None
     keystore = open_keystore(configuration.keystore_uri, lambda: passphrase_from_file(configuration.passphrase_file))
     try:
         async with (
-            open_database(birth.gateway_dsn, size=2, role=f"worker {birth.slot}") as database,
+            open_database(birth.gateway_dsn, size=2, role=f"worker {birth.slot}", session=PLANNED_ONCE) as database,
             database.pinned() as fast,
             database.pinned() as slow,
             database.pinned() as writing,

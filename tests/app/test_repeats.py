@@ -18,9 +18,7 @@ from tests.kit.ledger_proof import YEN, claims_hold, entries_of
 DEADLINE_MS = 5_000
 
 
-async def _once(
-    line: LineClient, request_id: bytes, body: bytes, operation: int = Operation.INQUIRE_BY_CODE
-) -> Result:
+async def _once(line: LineClient, request_id: bytes, body: bytes, operation: int = Operation.INQUIRE_BY_CODE) -> Result:
     with trio.fail_after(20):
         return await line.ask_once(Request(request_id, operation, DEADLINE_MS, body))
 
