@@ -180,7 +180,7 @@ async def test_close_waits_for_an_orphan_that_is_still_being_committed(database_
                 nursery.start_soon(close)
                 waiting = "select count(*) from pg_locks where not granted"
                 with trio.fail_after(10):
-                    while not (await connection.fetchrow(waiting))[0]:  # noqa: ASYNC110 - the event is the server's
+                    while not (await connection.fetchrow(waiting))[0]:
                         await trio.sleep(0.01)
                 assert ends == []
         assert isinstance(ends[0], OrphanCommitted)

@@ -1,7 +1,5 @@
 """Every tampering with a ledger is found and named; an honest one is sound."""
 
-# ruff: noqa: S608 - the statements are the tests' own
-
 import pytest
 
 from gateway.ledger.block import build_close
@@ -266,12 +264,6 @@ async def _cut(ledger, stream, height):
     if height == 0:
         await ledger.tamper(("delete from ledger.stream where id = $1", stream))
     async with open_database(ledger.dsn.owner, role="test") as owner:
-<<<<<<< HEAD
-=======
-        from gateway.ledger.proving import grow
-        from protocol.merkle import Frontier
-
->>>>>>> main
         leaves = [row[0] for row in await owner.fetch("select hash from ledger.checkpoint_leaf order by position")]
         for (level, place), digest in grow(Frontier(), leaves):
             await owner.execute("insert into ledger.checkpoint_node values ($1, $2, $3)", level, place, digest)
@@ -286,11 +278,7 @@ async def test_what_a_kept_checkpoint_covers_cannot_be_taken_away_even_with_ever
     await _cut(ledger, stream, height)
     without = await ledger.verify(kept=False)
     assert without.findings == []
-<<<<<<< HEAD
     covered = height < (4 if which == "two" else 3)
-=======
-    covered = (which == "two" and height == 0) or (which == "one" and height < 3)
->>>>>>> main
     assert _faults(await ledger.verify()) == ({Fault.KEPT} if covered else set())
 
 
