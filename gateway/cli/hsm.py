@@ -209,7 +209,7 @@ def history(keys: _Keys, out: Path | None) -> None:
     with keys.opened() as store:
         data = store.history()
         if out is None:
-            click.get_binary_stream("stdout").write(data)
+            click.echo(data, nl=False)
         else:
             out.write_bytes(data)
 
