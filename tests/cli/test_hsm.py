@@ -125,3 +125,9 @@ def test_errors_are_one_line_with_a_remedy(centre, tmp_path):
     assert "write software:PATH" in bad("list", "--keystore", "pkcs11:", *centre[2:])
     (tmp_path / "passphrase").chmod(0o644)
     assert "chmod 600" in bad("list", *centre)
+
+
+def test_the_history_without_a_file_goes_to_standard_output_as_bytes(centre):
+    root = base64.b64decode(listed(centre)[0]["public_key"])
+    result = run("history", *centre)
+    assert len(verify_history(result.stdout_bytes, root).records) == 6

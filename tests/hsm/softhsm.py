@@ -42,8 +42,10 @@ def copy_token(token: Path, backup: Path) -> None:
 
 
 def lose_token(token: Path) -> None:
-    """As after a delete: the token's objects and the token itself are gone."""
-    shutil.rmtree(token)
+    """As after a delete: the token and its objects are gone, at once (SoftHSM makes lock files while it is used)."""
+    gone = token.parent.parent / f"gone-{token.name}"
+    token.rename(gone)
+    shutil.rmtree(gone)
 
 
 def restore_token(token: Path, backup: Path) -> None:
