@@ -21,9 +21,7 @@ FUNCTION = "select prosrc, pg_get_functiondef(oid) from pg_proc where oid = 'dir
 
 
 async def _change(dsn: str, stop: bool) -> None:
-    change = Change(
-        asked_by="one", approved_by="two", reference="test-agreement", at_us=time.time_ns() // 1000
-    )
+    change = Change(asked_by="one", approved_by="two", reference="test-agreement", at_us=time.time_ns() // 1000)
     async with open_database(dsn, size=1, role="test") as database:
         if stop:
             await suspend(database, scope=Scope.PARTY, target="mlit", ground="a test", change=change)
