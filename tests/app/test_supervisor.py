@@ -24,11 +24,12 @@ def _metrics(port: int) -> str:
 
 
 def _children(of: int) -> set[int]:
-    """Process ids of the Python children of a process."""
+    """Process ids of the gateway's processes that a process started, from whichever of its threads."""
     found = set()
-    for word in Path(f"/proc/{of}/task/{of}/children").read_text().split():
-        if "gateway.app" in Path(f"/proc/{word}/cmdline").read_text():
-            found.add(int(word))
+    for thread in Path(f"/proc/{of}/task").iterdir():
+        for word in (thread / "children").read_text().split():
+            if "gateway.app" in Path(f"/proc/{word}/cmdline").read_text():
+                found.add(int(word))
     return found
 
 
@@ -49,6 +50,7 @@ async def test_a_crashed_ops_process_is_started_again(made: Made) -> None:
 async def test_leaving_while_a_child_is_started_again_leaves_nobody(made: Made) -> None:
     for wait_s in (0.0, 0.06, 0.3):
         async with made.gateway() as gateway:
+            assert _children(os.getpid()) == set(gateway.pids.values())
             os.kill(gateway.pids["worker-0"], signal.SIGKILL)
             await trio.sleep(wait_s)
         assert not _children(os.getpid())
@@ -95,6 +97,7 @@ async def test_the_command_leaves_no_child_whatever_ends_it(made: Made, tmp_path
         status = await trio.to_thread.run_sync(lambda: process.wait(20))
     finally:
         process.kill()
+        process.wait()
 
     async def gone() -> bool:
         return not any(lives(pid) for pid in children)
