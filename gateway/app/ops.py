@@ -49,7 +49,13 @@ def main() -> None:
         configuration = read_configuration(configuration_path(birth))
         prepare_multiprocess(configuration.metrics, "ops")
         stop = Stop()
-        run_guest(_serve, birth, configuration, stop, signals={signal.SIGTERM: stop.set, signal.SIGINT: stop.set})
+        run_guest(
+            _serve,
+            birth,
+            configuration,
+            stop,
+            signals={signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: stop.reload},
+        )
     except (ConfigurationError, HsmError, StoreError, OSError) as error:
         say(Word(ready=False, why=str(error)))
         raise SystemExit(1) from error

@@ -208,6 +208,8 @@ class _Child:
         self._birth = birth
         self._gateway = gateway
         self._process: trio.Process | None = None
+        self._ready = False
+        self._owed: int | None = None
 
     async def start(self) -> None:
         """Start and wait until it is ready. Raises: StartError."""
@@ -221,6 +223,14 @@ class _Child:
                 start_new_session=True,
             )
         self._process = process
+        self._ready = False
+        try:
+            await self._begin(process)
+        except trio.Cancelled:
+            process.kill()
+            raise
+
+    async def _begin(self, process: trio.Process) -> None:
         if process.stdin is None or process.stdout is None:
             raise StartError(f"{self.name}: no pipes")
         word = Word(ready=False, why="it ended without a word")
@@ -243,6 +253,9 @@ class _Child:
             process.kill()
             await process.wait()
             raise StartError(f"{self.name} could not start: {word.why}")
+        self._ready = True
+        if self._owed is not None:
+            self.send(self._owed)
         self._gateway.pids[self.name] = process.pid
         if word.port:
             self._gateway.ops_port = word.port
@@ -260,6 +273,8 @@ class _Child:
                 backoff_s = BACKOFF_S_FIRST
             while self.keeping:
                 await trio.sleep(backoff_s)
+                if not self.keeping:
+                    return
                 backoff_s = min(backoff_s * 2, BACKOFF_S_MAX)
                 try:
                     await self.start()
@@ -270,8 +285,9 @@ class _Child:
                 break
 
     def send(self, number: int) -> None:
-        """A signal, if it lives."""
-        if self._process is not None and self._process.returncode is None:
+        """A signal, if it lives. One that is still starting, and would die of it, gets it once it is ready."""
+        self._owed = None if self._ready else number
+        if self._ready and self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
 
     async def end(self) -> None:
