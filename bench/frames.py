@@ -26,7 +26,7 @@ _CONTEXT: Final = context("request")
 
 
 class Frame:
-    """One frame's signed content with its request ids, and how it fares: when it was due, how many answers it awaits."""
+    """One frame's signed content with its request ids, and how it fares: when it was due, what it awaits."""
 
     __slots__ = ("content", "due", "ids", "left", "owner")
 

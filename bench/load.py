@@ -2,7 +2,7 @@
 
 One thread and one selector. Closed loop: every connection keeps `in_flight` frames unanswered; a frame's latency runs
 from the moment it was due, which is when the answer before it was complete. Open loop: frames are due at a fixed rate
-whether or not the centre keeps up, and a latency runs from then; a late generator makes latencies longer, never shorter.
+whether or not the centre keeps up, and a latency runs from then; being late makes latencies longer, never shorter.
 """
 
 import random
@@ -25,7 +25,7 @@ from certs.material import TlsMaterial
 from gateway.peers.line_file import LineFileError, read_line_file
 from hsm.errors import HsmError
 from protocol.errors import ProtocolError
-from protocol.messages import ResponseBatch
+from protocol.messages import Response, ResponseBatch, Transient
 from protocol.outcomes import Outcome
 
 AHEAD_INQUIRIES_MAX = 300_000
@@ -110,7 +110,7 @@ class Load:
     def _take(self, owner: int, content: bytes, completed: list[int]) -> None:
         now = _clock()
         batch = _responses.decode(content)
-        answers = [*batch.share.responses, *batch.transients] if batch.share is not None else batch.transients
+        answers: list[Response | Transient] = [*batch.transients, *(batch.share.responses if batch.share else ())]
         sampled = self._draw.random() * self.plan.sample < 1
         asked: dict[int, bytes] = {}
         measured = self.latencies

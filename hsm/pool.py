@@ -86,7 +86,9 @@ class SessionPool:
         self._load = load
         self._size = size
         self._deadline_s = deadline_ms / 1000
-        self._state = threading.Condition()
+        lock = threading.RLock()
+        self._state = threading.Condition(lock)  # callers wait here for a session
+        self._trouble = threading.Condition(lock)  # the healing thread waits here, so no caller's wake-up goes to it
         self._changing = threading.Lock()
         self._free: list[Place] = []
         self._all: list[Place] = []
@@ -154,6 +156,7 @@ class SessionPool:
                 return
             self._closed = True
             self._state.notify_all()
+            self._trouble.notify_all()
         self._thread.join()
         with self._module.alone():
             for place in self._all:  # the login session is the last
@@ -206,7 +209,7 @@ class SessionPool:
                 self._lost = True
                 self.reason = f"token {self._label}: {reason}"
                 self._free.clear()
-                self._state.notify_all()
+                self._trouble.notify_all()
 
     def _heal(self) -> None:
         """The pool's thread: rebuild whenever sessions are lost, at growing intervals while that fails."""
@@ -214,7 +217,7 @@ class SessionPool:
         while True:
             with self._state:
                 while not self._lost and not self._closed:
-                    self._state.wait()
+                    self._trouble.wait()
                 if self._closed:
                     return
             try:
@@ -228,7 +231,7 @@ class SessionPool:
                 with self._state:
                     self.reason = f"token {self._label}: {error or type(error).__name__}"
                     if not self._closed:
-                        self._state.wait(retry_ms / 1000)
+                        self._trouble.wait(retry_ms / 1000)
                 retry_ms = min(retry_ms * 2, RETRY_MS_MAX)
 
     def _die(self, reason: str) -> None:

@@ -28,6 +28,7 @@ from protocol.trust import Trust, TrustError
 EXACT_SEARCHES_MAX: Final = 20
 """So many blocks with wrong claims or rows are searched to name the row; each search reads the whole table."""
 _REFERENCES_A_QUESTION: Final = 1000
+_ROWS_A_TURN: Final = 2
 
 
 class NoteNotBelieved(ValueError):  # noqa: N818 - named after the fact
@@ -62,10 +63,12 @@ async def verify_ledger(
     auditor = BlockAuditor(trust=trust, streams=streams, projected_to=await reader.projected_to(), report=report)
     searches = EXACT_SEARCHES_MAX
     async with trio.open_nursery() as nursery:
-        send, receive = trio.open_memory_channel[list[BlockRow]](0)
+        send, receive = trio.open_memory_channel[list[BlockRow]](1)
         nursery.start_soon(_read_ahead, reader, send)
         async for batch in receive:
-            for row in batch:
+            for n, row in enumerate(batch):
+                if n % _ROWS_A_TURN == 0:
+                    await trio.lowlevel.checkpoint()  # so that the next batch is asked for and read meanwhile
                 auditor.check(row)
             for suspect in auditor.suspects:
                 await _name_rows(reader, suspect, report, exact=searches > 0)
@@ -89,7 +92,7 @@ async def _read_ahead(reader: LedgerReader, send: "trio.MemorySendChannel[list[B
     async with send:
         blocks = await reader.blocks()
         while batch := await blocks.batch():
-            await send.send([BlockRow(*row) for row in batch])
+            await send.send(batch)
 
 
 async def _name_rows(reader: LedgerReader, suspect: Suspect, report: Report, *, exact: bool) -> None:

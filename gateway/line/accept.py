@@ -12,7 +12,7 @@ import contextlib
 import os
 import secrets
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -140,6 +140,25 @@ class Connection:
         self.scope.deadline = min(self.scope.deadline, trio.current_time() + FAULT_WRITE_S)
 
 
+class _Bounded(trio.abc.Listener[trio.SocketStream]):
+    """Accepts only while a handshake slot is free; the slot is the connection's until its handler gives it back."""
+
+    def __init__(self, listener: trio.abc.Listener[trio.SocketStream], slots: trio.Semaphore) -> None:
+        self._listener = listener
+        self._slots = slots
+
+    async def accept(self) -> trio.SocketStream:
+        await self._slots.acquire()
+        try:
+            return await self._listener.accept()
+        except BaseException:
+            self._slots.release()
+            raise
+
+    async def aclose(self) -> None:
+        await self._listener.aclose()
+
+
 class Acceptor:
     """Serves lines on listening sockets until cancelled; `connections` are the sessions that stand."""
 
@@ -147,16 +166,18 @@ class Acceptor:
         self._gate = gate
         self._connections_max = connections_max
         self._heartbeat_ms = heartbeat_ms
-        self._handshakes = trio.CapacityLimiter(HANDSHAKES_MAX)
+        self._handshakes = trio.Semaphore(HANDSHAKES_MAX)
+        self._greeting = 0
         self._accepting = trio.CancelScope()
         self.connections: set[Connection] = set()
 
-    async def serve(self, listeners: list[trio.SocketListener]) -> None:
+    async def serve(self, listeners: Sequence[trio.abc.Listener[trio.SocketStream]]) -> None:
         """Accept until cancelled. Sessions are children of this call: cancelling it closes them."""
+        bounded = [_Bounded(listener, self._handshakes) for listener in listeners]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch)
             with self._accepting:
-                await trio.serve_listeners(self._serve_one, listeners, handler_nursery=nursery)
+                await trio.serve_listeners(self._serve_one, bounded, handler_nursery=nursery)
             for listener in listeners:
                 await listener.aclose()
             await trio.sleep_forever()
@@ -169,11 +190,13 @@ class Acceptor:
         """One connection, from TCP to its end. Only Cancelled leaves it."""
         tls: trio.SSLStream[trio.SocketStream] | None = None
         try:
-            async with self._handshakes:
+            try:
                 own = self._gate.tls().current
                 tls = trio.SSLStream(stream, own.server, server_side=True, https_compatible=True)
                 with trio.move_on_after(limits.HANDSHAKE_MS_MAX / 1000) as deadline:
                     connection = await self._greet(tls, own.own.fingerprint)
+            finally:
+                self._handshakes.release()
             if deadline.cancelled_caught:
                 self._gate.turned_away(FaultCode.HANDSHAKE_TIMEOUT)
             elif connection is not None:
@@ -205,7 +228,7 @@ class Acceptor:
             credit = gate.line_credit(name)
             if credit is None:
                 raise RemoteProtocolError(FaultCode.LINE_UNKNOWN, "the directory does not know this line")
-            if len(self.connections) >= self._connections_max:
+            if len(self.connections) + self._greeting >= self._connections_max:
                 raise RemoteProtocolError(FaultCode.SHUTTING_DOWN, "this worker has all the connections it may have")
         except CertificateRefused as error:
             refusal = RemoteProtocolError(FaultCode.CERTIFICATE_REFUSED, error.reason.name)
@@ -221,6 +244,8 @@ class Acceptor:
             now_us=gate.now_us,
             credit=min(credit or 1, limits.CREDIT_REQUESTS_MAX),
         )
+        placed = refusal is None
+        self._greeting += placed
         try:
             if refusal is not None:
                 raise refusal
@@ -233,6 +258,8 @@ class Acceptor:
             return None
         except FaultReceivedError:
             return None
+        finally:
+            self._greeting -= placed
         return Connection(name, line, trio.current_time())
 
     async def _read(self, tls: "trio.SSLStream[trio.SocketStream]") -> bytes | bytearray:
@@ -289,6 +316,7 @@ class Acceptor:
                 connection.fail(error.code, error.detail)
                 continue
             except FaultReceivedError:
+                connection.closing = True  # the line is closed: an answer that comes now has nowhere to go
                 connection.scope.cancel()
                 return
             replies = line.take_replies()

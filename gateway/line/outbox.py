@@ -10,6 +10,9 @@ import trio
 
 from protocol import limits
 
+WRITE_BYTES = 256 << 10
+"""One write; what a peer must take within WRITE_STALL_MS_MAX to count as reading."""
+
 
 class OutboxFull(Exception):  # noqa: N818 - named after the fact
     """The peer takes too little; its line is to be closed."""
@@ -60,7 +63,10 @@ class Outbox:
                 continue
             parts = self._parts
             self._parts = []
-            self._writing_since = clock()
-            await stream.send_all(parts[0] if len(parts) == 1 else b"".join(parts))
+            data = memoryview(parts[0] if len(parts) == 1 else b"".join(parts))
+            for at in range(0, len(data), WRITE_BYTES):
+                part = data[at : at + WRITE_BYTES]
+                self._writing_since = clock()
+                await stream.send_all(part)
+                self._size -= len(part)
             self._writing_since = None
-            self._size -= sum(map(len, parts))

@@ -2,11 +2,11 @@
 
 Two read-only transactions share a snapshot: one streams through cursors, the other answers single questions meanwhile.
 
-What belongs to one block is brought together by the server, in the order (stream, height): the block, its leaf, and
-one digest each over its claim rows and its projected rows. A digest is the SHA-256 of the rows' fields, in the order of
-idx, every field of fixed length or after its length, so that unequal rows give unequal bytes. `claim_bytes` and
-`projected_bytes` make the same bytes from an entry. The server hashes what it has to read anyway; a server that lied
-about a digest could lie about the rows as well.
+What belongs to one block comes from four cursors in the order (stream, height), merged here: the block, its leaf, and
+one digest each over its claim rows and its projected rows, made by the server. A digest is the SHA-256 of the rows'
+fields, in the order of idx, every field of fixed length or after its length, so that unequal rows give unequal bytes.
+`claim_bytes` and `projected_bytes` make the same bytes from an entry. The server hashes what it has to read anyway; a
+server that lied about a digest could lie about the rows as well.
 
 Cost: one sort of the claims and one of the projection, on the server's disk where they exceed its memory; here, memory
 for a batch of blocks.
@@ -19,41 +19,41 @@ from typing import Any, Final, NamedTuple
 
 from gateway.store.pool import Database, PinnedConnection
 
-BLOCKS_A_FETCH: Final = 64
+BLOCKS_A_FETCH: Final = 16
+"""Few, so that the server makes the next ones while these are checked: 16 full blocks are 5 MB."""
 ROWS_A_FETCH: Final = 2048
 POSTGRES_EPOCH_US: Final = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970: PostgreSQL's own zero of time."""
 
 _BLOCKS: Final = """
-select stream, height, b.header, b.key_id, b.signature, b.entries, l.position, l.hash,
-  c.rows, c.digest, c.marks, e.rows, e.digest
-from ledger.block b
-full join ledger.checkpoint_leaf l using (stream, height)
-full join (
-  select stream, height, count(*) filter (where turn <> -1) as rows,
-    pg_catalog.sha256(string_agg(
-      int4send(idx) || int4send(case when turn between 1 and 8 then 1 else turn end)
-      || int4send(octet_length(request_id)) || request_id || int4send(octet_length(commitment)) || commitment
-      || int4send(octet_length(party)) || convert_to(party, 'UTF8'),
-      ''::bytea order by idx, turn) filter (where turn <> -1)) as digest,
-    array_agg(int4send(idx) || int4send(octet_length(request_id)) || request_id
-      || int4send(octet_length(commitment)) || commitment || convert_to(party, 'UTF8') order by idx)
-      filter (where turn = -1) as marks
-  from ledger.claim group by stream, height
-) c using (stream, height)
-full join (
-  select stream, height, count(*) as rows,
-    pg_catalog.sha256(string_agg(
-      int4send(idx) || uuid_send(request_id) || timestamptz_send(at) || int2send(operation) || int2send(step)
-      || int2send(outcome) || int2send(kind) || int8send(yen) || int8send(commission) || int4send(terms)
-      || int4send(octet_length(party)) || convert_to(party, 'UTF8')
-      || int4send(octet_length(line)) || convert_to(line, 'UTF8')
-      || int4send(octet_length(matter)) || convert_to(matter, 'UTF8')
-      || int4send(octet_length(counterparty)) || convert_to(counterparty, 'UTF8'),
-      ''::bytea order by idx)) as digest
-  from ledger.entry group by stream, height
-) e using (stream, height)
-order by stream, height
+select stream, height, header, key_id, signature, entries from ledger.block order by stream, height
+"""
+_PLACES: Final = """
+select stream, height, position, hash from ledger.checkpoint_leaf order by stream, height
+"""
+_CLAIMS: Final = """
+select stream, height, count(*) filter (where turn <> -1),
+  pg_catalog.sha256(string_agg(
+    int4send(idx) || int4send(case when turn between 1 and 8 then 1 else turn end)
+    || int4send(octet_length(request_id)) || request_id || int4send(octet_length(commitment)) || commitment
+    || int4send(octet_length(party)) || convert_to(party, 'UTF8'),
+    ''::bytea order by idx, turn) filter (where turn <> -1)),
+  array_agg(int4send(idx) || int4send(octet_length(request_id)) || request_id
+    || int4send(octet_length(commitment)) || commitment || convert_to(party, 'UTF8') order by idx)
+    filter (where turn = -1)
+from ledger.claim group by stream, height order by stream, height
+"""
+_PROJECTED: Final = """
+select stream, height, count(*),
+  pg_catalog.sha256(string_agg(
+    int4send(idx) || uuid_send(request_id) || timestamptz_send(at) || int2send(operation) || int2send(step)
+    || int2send(outcome) || int2send(kind) || int8send(yen) || int8send(commission) || int4send(terms)
+    || int4send(octet_length(party)) || convert_to(party, 'UTF8')
+    || int4send(octet_length(line)) || convert_to(line, 'UTF8')
+    || int4send(octet_length(matter)) || convert_to(matter, 'UTF8')
+    || int4send(octet_length(counterparty)) || convert_to(counterparty, 'UTF8'),
+    ''::bytea order by idx))
+from ledger.entry group by stream, height order by stream, height
 """
 _CLAIMS_OF: Final = """
 select idx, turn, party, request_id, commitment from ledger.claim where stream = $1 and height = $2 order by idx, turn
@@ -134,9 +134,16 @@ class LedgerReader:
         self._cursors = cursors
         self._questions = questions
 
-    async def blocks(self) -> "Cursor":
-        """BlockRow fields: all blocks, and whatever names a block that is not there, by stream and height."""
-        return await self._cursor("blocks", _BLOCKS, BLOCKS_A_FETCH)
+    async def blocks(self) -> "Blocks":
+        """All blocks, and whatever names a block that is not there, by stream and height."""
+        return Blocks(
+            [
+                await self._cursor("blocks", _BLOCKS, BLOCKS_A_FETCH),
+                await self._cursor("places", _PLACES, ROWS_A_FETCH),
+                await self._cursor("claims", _CLAIMS, BLOCKS_A_FETCH),
+                await self._cursor("projected", _PROJECTED, BLOCKS_A_FETCH),
+            ]
+        )
 
     async def leaves(self) -> "Cursor":
         """All leaves by position: position, hash."""
@@ -219,6 +226,39 @@ class Cursor:
                 return None
         self._at += 1
         return self._rows[self._at - 1]
+
+
+_WIDTHS: Final = (4, 2, 3, 2)
+_NOTHING: Final = tuple((None,) * width for width in _WIDTHS)
+
+
+class Blocks:
+    """Blocks, leaves, claims and projected rows, four sorted cursors merged by (stream, height)."""
+
+    def __init__(self, cursors: Sequence[Cursor]) -> None:
+        self._cursors = cursors
+        self._heads: list[Any] | None = None
+
+    async def batch(self) -> list[BlockRow]:
+        """The next rows; none at the end."""
+        if self._heads is None:
+            self._heads = [await cursor.one() for cursor in self._cursors]
+        heads = self._heads
+        rows: list[BlockRow] = []
+        while len(rows) < BLOCKS_A_FETCH:
+            keys = [None if head is None else (head[0], head[1]) for head in heads]
+            key = min((key for key in keys if key is not None), default=None)
+            if key is None:
+                break
+            fields: list[Any] = [*key]
+            for n, cursor in enumerate(self._cursors):
+                if keys[n] == key:
+                    fields += heads[n][2:]
+                    heads[n] = await cursor.one()
+                else:
+                    fields += _NOTHING[n]
+            rows.append(BlockRow(*fields))
+        return rows
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """A wire between workers and PostgreSQL that is cut at a chosen moment of a block's COMMIT.
 
-Theory. asyncpg sends Parse once a statement and then Bind, Execute and Sync in one piece. The wire remembers under which
-names a statement with `insert into ledger.block` was parsed; the next Bind of one is the COMMIT. It is cut
+Theory. asyncpg sends Parse once a statement and then Bind, Execute and Sync in one piece. The wire remembers under
+which names a statement with `insert into ledger.block` was parsed; the next Bind of one is the COMMIT. It is cut
 
     before   before the server has seen it: the block cannot stand
     sent     right after forwarding it: the server may finish or find its client gone
@@ -138,9 +138,8 @@ class _Conversation:
             body = messages[at + 5 : end]
             if messages[at : at + 1] == b"P" and _COMMIT in body:
                 self._commits.add(body.partition(b"\x00")[0])
-            elif messages[at : at + 1] == b"B" and self._wire.cuts:
-                if body.split(b"\x00", 2)[1] in self._commits:
-                    found = self._wire.cuts.popleft()
+            elif messages[at : at + 1] == b"B" and self._wire.cuts and body.split(b"\x00", 2)[1] in self._commits:
+                found = self._wire.cuts.popleft()
             at = end
         return found
 

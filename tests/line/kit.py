@@ -206,12 +206,29 @@ class FakeGate:
                 await event.wait()
 
 
+class Listener(trio.abc.Listener[trio.SocketStream]):
+    """A socket's listener that counts."""
+
+    def __init__(self, listener: trio.SocketListener) -> None:
+        self._listener = listener
+        self.accepted = 0
+
+    async def accept(self) -> trio.SocketStream:
+        stream = await self._listener.accept()
+        self.accepted += 1
+        return stream
+
+    async def aclose(self) -> None:
+        await self._listener.aclose()
+
+
 class Centre:
     """A gate whose acceptor listens on a port."""
 
-    def __init__(self, gate: FakeGate, acceptor: Acceptor, port: int) -> None:
+    def __init__(self, gate: FakeGate, acceptor: Acceptor, listener: Listener, port: int) -> None:
         self.gate = gate
         self.acceptor = acceptor
+        self.listener = listener
         self.port = port
 
     def target(self, own: LineName = FIRST, centre: LineName = CENTRE_NAME) -> Target:
@@ -231,6 +248,7 @@ async def serving(
     sock.listen(64)
     acceptor = Acceptor(gate, connections_max=connections_max, heartbeat_ms=heartbeat_ms)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(acceptor.serve, [trio.SocketListener(sock)])
-        yield Centre(gate, acceptor, sock.getsockname()[1])
+        listener = Listener(trio.SocketListener(sock))
+        nursery.start_soon(acceptor.serve, [listener])
+        yield Centre(gate, acceptor, listener, sock.getsockname()[1])
         nursery.cancel_scope.cancel()

@@ -14,7 +14,6 @@ from protocol.frames import FrameType, encode_frame
 from protocol.keys import Algorithm, context
 from protocol.messages import Request
 from protocol.peer import PeerLine, Result, ResultsReceived, Welcomed
-from protocol.session import Sealer
 from tests.kit import lines
 from tests.line.kit import ENVIRONMENT, FIRST, HOST, ROLE, SIGNERS, TRUST, Centre, now_us
 
@@ -71,7 +70,7 @@ class RawPeer:
 
     def seal(self, content: bytes, kind: FrameType = FrameType.REQUEST) -> bytes:
         """Any content under the session's key, in its turn."""
-        sealer: Sealer | None = self.line._sealer
+        sealer = self.line._sealer
         assert sealer is not None
         return sealer.seal(kind, content)
 
