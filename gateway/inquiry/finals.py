@@ -17,7 +17,7 @@ _ABOUT_RESIDENTS: Const = (InquiryByCode, InquiryByName, BatchInquiry)
 
 
 def matter_of(asked: Asked) -> tuple[str, int]:
-    """Affair and step for the entry. What is not a listed affair is left out: it may be anything, a 住民票コード too."""
+    """Affair and step for the entry. What is no listed affair is left out: it could be a 住民票コード."""
     body = asked.body
     if isinstance(body, _ABOUT_RESIDENTS):
         return (

@@ -101,7 +101,7 @@ async def _ask_while_it_breaks(made: Made, line: LineClient) -> None:
 
 
 def _metrics(port: int) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:  # noqa: S310 - loopback
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
         return bytes(response.read())
 
 
@@ -111,7 +111,7 @@ async def _tables(made: Made) -> list[tuple[str, bytes]]:
     )
     dumps = []
     for (table,) in tables:
-        rows = await made.owner(f"select t::text from {table} t")  # noqa: S608 - names from the catalogue
+        rows = await made.owner(f"select t::text from {table} t")
         dumps.append((table, "\n".join(row[0] for row in rows).encode()))
     return dumps
 

@@ -22,7 +22,7 @@ FREE = b"a token of none."
 async def _swap(made: Made, columns: tuple[str, ...]) -> None:
     sets = ", ".join(f"{column} = other.{column}" for column in columns)
     await made.owner(
-        f"update register.record r set {sets} from register.record other"  # noqa: S608 - the names are above
+        f"update register.record r set {sets} from register.record other"
         " where (r.record_id = $1 and other.record_id = $2) or (r.record_id = $2 and other.record_id = $1)",
         ONE,
         OTHER,
