@@ -271,7 +271,7 @@ class _Child:
             log.warning("child_died", slot=self._birth.slot, exit_code=status)
             if trio.current_time() - born > STEADY_S:
                 backoff_s = BACKOFF_S_FIRST
-            while self.keeping:
+            while True:
                 await trio.sleep(backoff_s)
                 if not self.keeping:
                     return

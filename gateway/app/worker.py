@@ -314,9 +314,16 @@ class Worker:
 
     def lost(self, finals: list[Final]) -> None:
         """Another worker recorded these ids first: they are answered again, as what they are now."""
-        again = [final.source for final in finals if isinstance(final.source, Asked)]
-        for asked in again:
+        again = []
+        for final in finals:
+            asked = final.source
+            if not isinstance(asked, Asked):
+                continue
             asked.recording = False
+            if asked.done:  # told PENDING meanwhile: kept any longer, it would hold up every later copy of its id
+                self._forget(asked)
+            else:
+                again.append(asked)
         self.to_search(again)
 
     def failed(self, finals: list[Final]) -> None:

@@ -3,9 +3,9 @@
 Source: DESIGN sections 6 and 7; docs/PROTOCOL.md, Commitments and Ledger.
 """
 
-import re
 from typing import Final as Const
 
+from gateway.directory.affairs import AFFAIRS
 from gateway.directory.policy import Granted
 from gateway.inquiry.asked import Asked
 from gateway.ledger.recording import Final
@@ -13,16 +13,15 @@ from protocol.commitment import commitment_key, request_commitment, response_com
 from protocol.ledger import Entry, EntryKind, EntryRef, encode_entry
 from protocol.messages import BatchInquiry, InquiryByCode, InquiryByName, Response
 
-_IDENT: Const = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _ABOUT_RESIDENTS: Const = (InquiryByCode, InquiryByName, BatchInquiry)
 
 
 def matter_of(asked: Asked) -> tuple[str, int]:
-    """Affair and step for the entry. Text that is no identifier is left out: a free field could carry personal data."""
+    """Affair and step for the entry. What is no listed affair is left out: it could be a 住民票コード."""
     body = asked.body
     if isinstance(body, _ABOUT_RESIDENTS):
         return (
-            body.affair if _IDENT.fullmatch(body.affair) else "",
+            body.affair if body.affair in AFFAIRS else "",
             body.step if 0 <= body.step < 256 else 0,
         )
     return "", 0
