@@ -2,7 +2,6 @@
 
 import pytest
 import trio
-from pytest import MonkeyPatch
 
 from gateway.line import accept
 from protocol import limits
@@ -23,7 +22,7 @@ async def _stays_silent(centre_port: int) -> None:
             assert not await stream.receive_some(1)
 
 
-async def test_silence_before_tls_is_ended(ends: Ends, monkeypatch: MonkeyPatch) -> None:
+async def test_silence_before_tls_is_ended(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "HANDSHAKE_MS_MAX", 100)
     gate = FakeGate(ends.centre)
     async with serving(gate) as centre:
@@ -33,7 +32,7 @@ async def test_silence_before_tls_is_ended(ends: Ends, monkeypatch: MonkeyPatch)
         await answered(centre, ends)
 
 
-async def test_silence_after_tls_is_ended(ends: Ends, monkeypatch: MonkeyPatch) -> None:
+async def test_silence_after_tls_is_ended(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "HANDSHAKE_MS_MAX", 300)
     gate = FakeGate(ends.centre)
     async with serving(gate) as centre:
@@ -60,7 +59,7 @@ async def test_a_line_that_answers_no_ping_is_closed_as_silent(ends: Ends) -> No
 
 
 @pytest.mark.parametrize("limit", ["OUTPUT_BYTES_MAX", "WRITE_STALL_MS_MAX"])
-async def test_a_line_that_does_not_read_is_closed(ends: Ends, monkeypatch: MonkeyPatch, limit: str) -> None:
+async def test_a_line_that_does_not_read_is_closed(ends: Ends, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     monkeypatch.setattr(limits, limit, {"OUTPUT_BYTES_MAX": 1 << 20, "WRITE_STALL_MS_MAX": 50}[limit])
     monkeypatch.setattr(accept, "WATCH_S", 0.05)
     gate = FakeGate(ends.centre)
@@ -79,7 +78,7 @@ async def test_a_line_that_does_not_read_is_closed(ends: Ends, monkeypatch: Monk
             assert len(await healthy.results(1)) == 1
 
 
-async def test_a_slow_reader_that_goes_on_reading_keeps_its_line(ends: Ends, monkeypatch: MonkeyPatch) -> None:
+async def test_a_slow_reader_that_goes_on_reading_keeps_its_line(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "WRITE_STALL_MS_MAX", 200)
     monkeypatch.setattr(accept, "WATCH_S", 0.02)
     gate = FakeGate(ends.centre)
@@ -118,7 +117,9 @@ async def test_greetings_under_way_count_as_connections(ends: Ends) -> None:
         assert gate.refused == [FaultCode.SHUTTING_DOWN]
 
 
-async def test_a_flood_of_strangers_is_accepted_only_up_to_its_bound(ends: Ends, monkeypatch: MonkeyPatch) -> None:
+async def test_a_flood_of_strangers_is_accepted_only_up_to_its_bound(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "HANDSHAKE_MS_MAX", 200)
     monkeypatch.setattr(accept, "HANDSHAKES_MAX", 4)
     gate = FakeGate(ends.centre)
