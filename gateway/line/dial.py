@@ -16,7 +16,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -47,6 +47,8 @@ SLOT_TRIES = 16
 """Connections tried for a slot that is still missing before waiting a while."""
 READ_BYTES = 256 << 10
 NOTICES_KEPT = 64
+FAULT_WRITE_S = 1.0
+WATCH_S = 0.5
 
 Sign = Callable[[bytes], Awaitable[tuple[Algorithm, str, bytes]]]
 """Signs with this line's key: content -> algorithm, key id, signature."""
@@ -70,11 +72,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 class _Waiting:
     """One request whose answer someone awaits."""
 
-    __slots__ = ("answered", "request", "result")
+    __slots__ = ("answered", "given_up", "request", "result")
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.answered = trio.Event()
+        self.given_up = False
         self.result: Result | None = None
 
 
@@ -90,7 +93,11 @@ class _Session:
         self.heard_at = trio.current_time()
         self.pinged = False
         self.leaving = False
+<<<<<<< HEAD
         self.fruitful = False
+=======
+        self.scope = trio.CancelScope()
+>>>>>>> lines
         self.wake = trio.Event()
 
 
@@ -106,7 +113,12 @@ class LineClient:
         self._sessions: dict[int, _Session] = {}
         self._changed = trio.Event()
         self._refused: str | None = None
+<<<<<<< HEAD
         self._fruitless = 0
+=======
+        self._lost = False
+        self._backoff_s = BACKOFF_S_FIRST
+>>>>>>> lines
         self.slots = 0
         self.checkpoint: str | None = None
         """The latest checkpoint note that came as a NOTICE (unverified here)."""
@@ -155,7 +167,8 @@ class LineClient:
         try:
             await waiting.answered.wait()
         finally:
-            if waiting.result is None and waiting in self._queue:
+            waiting.given_up = waiting.result is None
+            if waiting.given_up and waiting in self._queue:
                 self._queue.remove(waiting)
         if waiting.result is None:
             raise LineError(self._refused or "the line is closed")
@@ -184,9 +197,12 @@ class LineClient:
             await self._connect_all(nursery)
 
     async def _connect_all(self, nursery: trio.Nursery) -> None:
-        backoff_s = BACKOFF_S_FIRST
         spare = 0
         while True:
+            if self._lost:  # a centre that greets and then ends the line must not be dialled without pause
+                self._lost = False
+                await self._back_off()
+                continue
             if self._sessions and len(self._sessions) >= self.slots:
                 spare = 0
                 await self._changed.wait()
@@ -199,14 +215,12 @@ class LineClient:
             except (ProtocolError, CertsError, LineError, OSError, ssl.SSLError, trio.TooSlowError) as error:
                 self._refused = str(error) or type(error).__name__
                 self._note_change()
-                await self._pause(backoff_s)
-                backoff_s = min(backoff_s * 2, BACKOFF_S_MAX)
+                await self._back_off()
                 continue
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 self._refused = "the centre closed the connection during the handshake"
                 self._note_change()
-                await self._pause(backoff_s)
-                backoff_s = min(backoff_s * 2, BACKOFF_S_MAX)
+                await self._back_off()
                 continue
             if session.slot in self._sessions:
                 await trio.aclose_forcefully(tls)
@@ -215,11 +229,14 @@ class LineClient:
                     spare = 0
                     await self._pause(1.0)
                 continue
-            backoff_s = BACKOFF_S_FIRST
-            self._refused = None
             self._sessions[session.slot] = session
             self._note_change()
             nursery.start_soon(self._serve, tls, session)
+
+    async def _back_off(self) -> None:
+        pause_s = self._backoff_s
+        self._backoff_s = min(pause_s * 2, BACKOFF_S_MAX)
+        await self._pause(pause_s)
 
     async def _pause(self, seconds: float) -> None:
         await trio.sleep(seconds * (0.5 + random.random()))  # noqa: S311 - jitter keeps clients apart, it hides nothing
@@ -266,22 +283,24 @@ class LineClient:
 
     async def _serve(self, tls: "trio.SSLStream[trio.SocketStream]", session: _Session) -> None:
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(session.outbox.write_to, tls)
-                nursery.start_soon(self._send, session)
-                await self._receive(tls, session)
-                nursery.cancel_scope.cancel()
+            with session.scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._send, session)
+                    nursery.start_soon(self._receive, tls, session)
+                    await session.outbox.write_to(tls)  # ends once the outbox was closed and is written
+                    nursery.cancel_scope.cancel()
         except* (ProtocolError, OutboxFull, trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError) as errors:
             self._refused = str(errors.exceptions[0]) or "the connection was lost"
             log.info("line_lost", code=type(errors.exceptions[0]).__name__)
         finally:
+            self._lost = self._lost or not session.leaving
             if self._sessions.get(session.slot) is session:
                 del self._sessions[session.slot]
             if not session.fruitful and not session.leaving:
                 self._fruitless += 1
             session.line.close()
             # The same ids go out again on another connection: the centre answers each once.
-            self._queue.extendleft(reversed(session.in_flight.values()))
+            self._queue.extendleft(each for each in reversed(session.in_flight.values()) if not each.given_up)
             session.in_flight.clear()
             self._note_change()
             self._wake_sessions()
@@ -322,21 +341,33 @@ class LineClient:
             data = await tls.receive_some(READ_BYTES)
             if not data:
                 self._refused = "the centre closed the connection"
+                session.scope.cancel()
                 return
             session.heard_at = trio.current_time()
             session.pinged = False
             try:
                 events = line.receive_data(data)
             except RemoteProtocolError as error:
-                session.outbox.put(line.fault(error))
-                raise
+                self._end(session, error)
+                return
             session.outbox.put(line.take_replies())
             for event in events:
                 self._take(session, event)
             session.wake.set()
 
+    def _end(self, session: _Session, error: RemoteProtocolError) -> None:
+        """Tell the centre why and close, within FAULT_WRITE_S whether it reads or not."""
+        self._refused = str(error)
+        log.info("line_lost", code=error.code.name)
+        with suppress(OutboxFull, LocalProtocolError):
+            session.outbox.put(session.line.fault(error))
+        session.outbox.close()
+        session.scope.deadline = min(session.scope.deadline, trio.current_time() + FAULT_WRITE_S)
+
     def _take(self, session: _Session, event: object) -> None:
         if isinstance(event, ResultsReceived):
+            self._backoff_s = BACKOFF_S_FIRST
+            self._refused = None
             for result in event.results:
                 waiting = session.in_flight.pop(result.request.request_id, None)
                 self._fruitless = 0
@@ -351,6 +382,8 @@ class LineClient:
             self._note_change()
         elif isinstance(event, DrainReceived):
             session.leaving = True
+            within_s = event.within_ms / 1000 + FAULT_WRITE_S
+            session.scope.deadline = min(session.scope.deadline, trio.current_time() + within_s)
             if self._sessions.get(session.slot) is session:
                 del self._sessions[session.slot]
             self._note_change()
@@ -370,15 +403,13 @@ class LineClient:
 
     async def _watch(self) -> None:
         while True:
-            await trio.sleep(0.5)
+            await trio.sleep(WATCH_S)
             now = trio.current_time()
             for session in list(self._sessions.values()):
                 silent_s = now - session.heard_at
                 try:
                     if silent_s > 2 * session.beat_s:
-                        error = RemoteProtocolError(FaultCode.SILENT, f"nothing heard for {silent_s:.0f} s")
-                        session.outbox.put(session.line.fault(error))
-                        session.outbox.close()
+                        self._end(session, RemoteProtocolError(FaultCode.SILENT, f"nothing heard for {silent_s:.0f} s"))
                     elif silent_s > session.beat_s and not session.pinged:
                         session.pinged = True
                         session.outbox.put(session.line.ping(secrets.token_bytes(8)))

@@ -81,7 +81,7 @@ async def test_the_command_leaves_no_child_whatever_ends_it(made: Made, tmp_path
     configuration = made.data / f"by-dsn-{number:d}.toml"
     configuration.write_text(text.replace(embedded, dsns))
     with (tmp_path / "said").open("wb") as said:
-        process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
+        process = subprocess.Popen(
             [sys.executable, "-m", "gateway.cli", "serve", "--config", str(configuration)], stdout=said, stderr=said
         )
     try:

@@ -1,0 +1,160 @@
+"""The dialling end: it covers the workers, comes back after a loss with the same ids, and believes only the centre."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from certs.names import LineName
+from certs.profiles import LINE
+from gateway.line import dial
+from gateway.line.dial import LineClient, LineError, open_line
+from gateway.line.outbox import Outbox
+from protocol.errors import FaultCode
+from protocol.keys import Algorithm
+from protocol.messages import Operation
+from protocol.outcomes import Outcome
+from protocol.trust import Trust
+from tests.kit.lines import STRANGER
+from tests.line.kit import (
+    FIRST,
+    SIGNERS,
+    TRUST,
+    UNLISTED,
+    Centre,
+    Ends,
+    FakeGate,
+    Pki,
+    make_request,
+    make_trust,
+    serving,
+)
+
+pytestmark = pytest.mark.trio
+
+
+@asynccontextmanager
+async def dialling(
+    centre: Centre, ends: Ends, *, own: LineName = FIRST, name: LineName | None = None, trust: Trust = TRUST
+) -> AsyncIterator[LineClient]:
+    """A client of a centre."""
+
+    async def sign(signed: bytes) -> tuple[Algorithm, str, bytes]:
+        await trio.lowlevel.checkpoint()
+        return Algorithm.ES256, SIGNERS[own].key_id, SIGNERS[own].sign(signed)
+
+    target = centre.target(own) if name is None else centre.target(own, name)
+    async with open_line(target, material=ends.peers[own], trust=trust, sign=sign) as client:
+        yield client
+
+
+async def _ask(client: LineClient, timeout_s: float = 5.0) -> int:
+    result = await client.ask(Operation.INQUIRE_BY_CODE, make_request().body, timeout_s=timeout_s)
+    return result.outcome
+
+
+async def test_a_client_connects_to_every_worker(ends: Ends) -> None:
+    async with serving(FakeGate(ends.centre, slot=0, slots=2)) as one:
+        second = FakeGate(ends.centre, slot=1, slots=2)
+        async with serving(second, port=one.port), dialling(one, ends) as client:
+            await client.wait_open(all_slots=True)
+            assert client.open_slots == [0, 1]
+            assert await _ask(client) == Outcome.NONE
+
+
+async def test_what_was_in_flight_goes_out_again_under_the_same_id(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    gate.answer = "nothing"
+    async with serving(gate) as centre, dialling(centre, ends) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(_ask, client)
+        await gate.until(lambda gate: len(gate.asked) == 1)
+        gate.answer = "block"
+        gate.open[0].fail(FaultCode.INTERNAL, "for the test")
+        await gate.until(lambda gate: len(gate.asked) == 2)
+    assert gate.asked[0] == gate.asked[1]
+
+
+async def test_a_cancelled_ask_is_not_sent_again(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    gate.answer = "nothing"
+    async with serving(gate) as centre, dialling(centre, ends) as client:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_ask, client)
+            await gate.until(lambda gate: len(gate.asked) == 1)
+            nursery.cancel_scope.cancel()
+        gate.answer = "block"
+        gate.open[0].fail(FaultCode.INTERNAL, "for the test")
+        await gate.until(lambda gate: len(gate.ended) == 1)
+        assert await _ask(client) == Outcome.NONE
+    assert len(gate.asked) == 2
+    assert gate.asked[0] != gate.asked[1]
+
+
+async def test_drain_moves_the_client_to_another_connection(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    async with serving(gate) as centre, dialling(centre, ends) as client:
+        await client.wait_open()
+        await gate.until(lambda gate: len(gate.open) == 1)
+        old = gate.open[0]
+        old.drain(5_000)
+        await gate.until(lambda gate: len(gate.open) == 2)
+        assert await _ask(client) == Outcome.NONE
+        assert old.line.in_flight == 0
+
+
+async def test_a_centre_that_falls_silent_loses_the_client_and_its_requests(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dial, "WATCH_S", 0.02)
+    monkeypatch.setattr(dial, "FAULT_WRITE_S", 0.05)
+    gate = FakeGate(ends.centre)
+    gate.answer = "nothing"
+    async with serving(gate, heartbeat_ms=100) as centre, dialling(centre, ends) as client:
+        await client.wait_open()
+        await gate.until(lambda gate: len(gate.open) == 1)
+        gate.open[0].outbox = Outbox()  # whatever the centre says from now on is never written
+        assert client.open_slots == [0]
+        await gate.until(lambda gate: len(gate.open) == 1 and bool(gate.ended))
+        gate.answer = "block"
+        assert await _ask(client) == Outcome.NONE
+
+
+async def test_an_altered_answer_ends_the_line_and_the_centre_is_told(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    gate.tamper = True
+    async with serving(gate) as centre, dialling(centre, ends) as client:
+        with pytest.raises(LineError, match="PROOF_INVALID"):
+            await _ask(client, timeout_s=0.4)
+        assert len(gate.asked) < 8  # it backs off
+
+
+@pytest.mark.parametrize(
+    ("trust", "why"),
+    [(make_trust(line=STRANGER), "SIGNATURE_INVALID"), (make_trust(block=STRANGER), "PROOF_INVALID")],
+)
+async def test_a_wrong_trust_bundle_is_named(ends: Ends, trust: Trust, why: str) -> None:
+    async with serving(FakeGate(ends.centre)) as centre, dialling(centre, ends, trust=trust) as client:
+        with pytest.raises(LineError, match=why):
+            await _ask(client, timeout_s=0.5)
+
+
+async def test_another_centres_name_is_refused(ends: Ends) -> None:
+    other = LineName("centre", "other")
+    async with serving(FakeGate(ends.centre)) as centre, dialling(centre, ends, name=other) as client:
+        with pytest.raises(LineError, match="not centre/other"):
+            await client.wait_open(0.5)
+
+
+async def test_a_centre_of_another_authority_is_refused(ends: Ends, tmp_path: Path) -> None:
+    foreign = Ends(ends.pki, ends.centre, {FIRST: Pki(tmp_path / "other").material(LINE, FIRST)})
+    async with serving(FakeGate(ends.centre)) as centre, dialling(centre, foreign) as client:
+        with pytest.raises(LineError):
+            await client.wait_open(0.5)
+
+
+async def test_the_centres_fault_is_the_reason_given(ends: Ends) -> None:
+    async with serving(FakeGate(ends.centre)) as centre, dialling(centre, ends, own=UNLISTED) as client:
+        with pytest.raises(LineError, match="LINE_UNKNOWN"):
+            await client.wait_open(0.5)
