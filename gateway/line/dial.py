@@ -93,11 +93,7 @@ class _Session:
         self.heard_at = trio.current_time()
         self.pinged = False
         self.leaving = False
-<<<<<<< HEAD
-        self.fruitful = False
-=======
         self.scope = trio.CancelScope()
->>>>>>> lines
         self.wake = trio.Event()
 
 
@@ -113,12 +109,8 @@ class LineClient:
         self._sessions: dict[int, _Session] = {}
         self._changed = trio.Event()
         self._refused: str | None = None
-<<<<<<< HEAD
-        self._fruitless = 0
-=======
         self._lost = False
         self._backoff_s = BACKOFF_S_FIRST
->>>>>>> lines
         self.slots = 0
         self.checkpoint: str | None = None
         """The latest checkpoint note that came as a NOTICE (unverified here)."""
@@ -207,8 +199,6 @@ class LineClient:
                 spare = 0
                 await self._changed.wait()
                 continue
-            if self._fruitless:  # sessions that stood and were closed before they answered anything
-                await self._pause(min(BACKOFF_S_FIRST * 2 ** min(self._fruitless, 8), BACKOFF_S_MAX))
             try:
                 with trio.fail_after(limits.HANDSHAKE_MS_MAX / 1000):
                     tls, session = await self._connect()
@@ -296,8 +286,6 @@ class LineClient:
             self._lost = self._lost or not session.leaving
             if self._sessions.get(session.slot) is session:
                 del self._sessions[session.slot]
-            if not session.fruitful and not session.leaving:
-                self._fruitless += 1
             session.line.close()
             # The same ids go out again on another connection: the centre answers each once.
             self._queue.extendleft(each for each in reversed(session.in_flight.values()) if not each.given_up)
@@ -370,8 +358,6 @@ class LineClient:
             self._refused = None
             for result in event.results:
                 waiting = session.in_flight.pop(result.request.request_id, None)
-                self._fruitless = 0
-                session.fruitful = True
                 if waiting is not None:
                     waiting.result = result
                     waiting.answered.set()
