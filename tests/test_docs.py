@@ -35,7 +35,8 @@ def read(name: str) -> str:
 
 def quoted(text: str) -> list[str]:
     """Everything in single backquotes, outside fenced blocks."""
-    return re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    spans = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return [" ".join(span.split()) for span in spans]
 
 
 def facts_of(path: Path) -> set[str]:
