@@ -3,7 +3,8 @@
 from typing import Final, Literal
 
 from hsm.interface import KeyStore
-from protocol.keys import Algorithm, KeyRecord, Purpose
+from protocol.keys import Algorithm, KeyRecord, Purpose, read_signed_history
+from protocol.trust import Trust
 
 KeySet = Literal["centre", "line"]
 SETS: Final[dict[KeySet, tuple[tuple[Purpose, Algorithm], ...]]] = {
@@ -30,3 +31,14 @@ def create_standard_keys(store: KeyStore, which: KeySet, *, label: str, now_us: 
         for purpose, algorithm in SETS[which]
         if algorithm in able
     ]
+
+
+def trust_of(store: KeyStore, *, role: str, environment: str) -> Trust:
+    """What peers and offline verifiers are given of a centre's store: its root and its signed key history.
+
+    Raises: HsmError.
+    """
+    signed = store.history()
+    root_id = read_signed_history(signed).key_id
+    root = next(record.public_key for record in store.keys() if record.key_id == root_id)
+    return Trust(centre=store.owner, role=role, environment=environment, root=root, signed_history=signed)

@@ -34,11 +34,11 @@ from gateway.store.embedded import EmbeddedPostgres
 from gateway.store.migrate import migrate
 from gateway.store.pool import open_database
 from gateway.store.register import refresh_statistics
-from hsm.ceremony import KeySet, create_standard_keys
+from hsm.ceremony import KeySet, create_standard_keys, trust_of
 from hsm.interface import KeyStore
 from hsm.software import SoftwareKeystore
-from protocol.keys import Algorithm, Purpose, read_signed_history
-from protocol.trust import Trust, encode_trust
+from protocol.keys import Algorithm, Purpose
+from protocol.trust import encode_trust
 
 CENTRE_ID: Final = "centre"
 MINISTRY: Final = LineName("mlit", "line-1")
@@ -91,7 +91,7 @@ def make_centre(
     _issue(authority, ministry / "tls", LINE, MINISTRY, now, ())
     centre_keys = _keystore(data, CENTRE_ID, "centre", label, now_us)
     ministry_keys = _keystore(ministry, MINISTRY.party, "line", f"{MINISTRY.party}-{label}", now_us)
-    bundle = trust_bundle(centre_keys)
+    bundle = encode_trust(trust_of(centre_keys, role=ROLE, environment=ENVIRONMENT))
     write_whole(data / "trust.bundle", bundle, mode=PUBLIC)
     write_whole(ministry / "trust.bundle", bundle, mode=PUBLIC)
     write_whole(ministry / "line.toml", _line_toml(port).encode(), mode=PUBLIC)
@@ -127,15 +127,6 @@ async def _fill(
         await load_synthetic(database, keys, residents, SEED, lambda done: progress(done, residents))
         await refresh_statistics(database)
     return True
-
-
-def trust_bundle(keystore: KeyStore) -> bytes:
-    """The bundle that peers and verifiers are given, from the centre's keystore."""
-    signed = keystore.history()
-    root = next(r for r in keystore.keys() if r.key_id == read_signed_history(signed).key_id)
-    return encode_trust(
-        Trust(centre=CENTRE_ID, role=ROLE, environment=ENVIRONMENT, root=root.public_key, signed_history=signed)
-    )
 
 
 def _issue(

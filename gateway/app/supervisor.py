@@ -266,14 +266,14 @@ class _Child:
         while self._process is not None:
             born = trio.current_time()
             status = await self._process.wait()
-            if not self.keeping:
+            if self._let_go():
                 return
             log.warning("child_died", slot=self._birth.slot, exit_code=status)
             if trio.current_time() - born > STEADY_S:
                 backoff_s = BACKOFF_S_FIRST
             while True:
                 await trio.sleep(backoff_s)
-                if not self.keeping:
+                if self._let_go():
                     return
                 backoff_s = min(backoff_s * 2, BACKOFF_S_MAX)
                 try:
@@ -283,6 +283,9 @@ class _Child:
                     continue
                 self._gateway.restarts += 1
                 break
+
+    def _let_go(self) -> bool:
+        return not self.keeping
 
     def send(self, number: int) -> None:
         """A signal, if it lives. One that is still starting, and would die of it, gets it once it is ready."""

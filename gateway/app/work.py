@@ -181,7 +181,7 @@ async def _run(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(holder.listen, birth.gateway_dsn)
         nursery.start_soon(_reload, stop, material, holder)
-        nursery.start_soon(_watch, worker, gauges, holder, database)
+        nursery.start_soon(_watch, worker, gauges, holder, database, keystore)
         nursery.start_soon(stop_with_parent, stop)
         await worker.run(
             listeners=[listener],
@@ -229,7 +229,9 @@ def _wait_for_end_of_input() -> None:
         pass
 
 
-async def _watch(worker: Worker, gauges: Metrics, holder: DirectoryHolder, database: Database) -> None:
+async def _watch(
+    worker: Worker, gauges: Metrics, holder: DirectoryHolder, database: Database, keystore: KeyStore
+) -> None:
     """Once a second: gauges, whether the database answers, and the newest checkpoint to every line."""
     size = 0
     while True:
@@ -249,7 +251,7 @@ async def _watch(worker: Worker, gauges: Metrics, holder: DirectoryHolder, datab
                 worker.database_up = False
         except StoreError:
             worker.database_up = False
-        gauges.set_dependencies(hsm=True, database=worker.database_up)
+        gauges.set_dependencies(hsm=keystore.status().available, database=worker.database_up)
         await trio.sleep(CHECKPOINT_POLL_S)
 
 

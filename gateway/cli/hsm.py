@@ -17,11 +17,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hsm.ceremony import SETS, KeySet, create_standard_keys
+from certs.files import PUBLIC, write_whole
+from hsm.ceremony import SETS, KeySet, create_standard_keys, trust_of
 from hsm.errors import HsmError
 from hsm.interface import KeyStore
 from hsm.opening import create_keystore, open_keystore, passphrase_from_file
 from protocol.keys import Algorithm, KeyRecord, Purpose
+from protocol.trust import encode_trust
 
 DAY_US: Final = 86_400_000_000
 OVERLAP_DAYS_DEFAULT: Final = 30
@@ -268,3 +270,16 @@ def _show(records: list[KeyRecord] | tuple[KeyRecord, ...], now_us: int, *, as_j
     with (console := Console(width=width)).capture() as captured:
         console.print(table)
     click.echo(captured.get(), nl=False)
+
+
+@command.command("trust")
+@click.option("--role", default="inquiry", show_default=True, help="Role of the centre.")
+@click.option("--environment", default="development", show_default=True, help="Its environment.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Trust bundle to write; replaced if there.")
+@_on_keys
+def trust(keys: _Keys, role: str, environment: str, out: Path) -> None:
+    """Write the trust bundle that peers and offline verifiers need; anew after every rotation."""
+    with keys.opened() as store:
+        bundle = trust_of(store, role=role, environment=environment)
+        write_whole(out, encode_trust(bundle), mode=PUBLIC)
+    click.echo(f"trust bundle of {bundle.origin} written to {out}")
