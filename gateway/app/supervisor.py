@@ -228,6 +228,8 @@ class _Child:
             await self._begin(process)
         except trio.Cancelled:
             process.kill()
+            with trio.CancelScope(shield=True):
+                await process.wait()
             raise
 
     async def _begin(self, process: trio.Process) -> None:
@@ -273,7 +275,7 @@ class _Child:
                 backoff_s = BACKOFF_S_FIRST
             while True:
                 await trio.sleep(backoff_s)
-                if not self.keeping:
+                if self._leaving():
                     return
                 backoff_s = min(backoff_s * 2, BACKOFF_S_MAX)
                 try:
@@ -283,6 +285,10 @@ class _Child:
                     continue
                 self._gateway.restarts += 1
                 break
+
+    def _leaving(self) -> bool:
+        """Asked anew after every wait."""
+        return not self.keeping
 
     def send(self, number: int) -> None:
         """A signal, if it lives. One that is still starting, and would die of it, gets it once it is ready."""

@@ -1,7 +1,9 @@
 """One centre for all tests of the application."""
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +15,12 @@ FULL = os.environ.get("SEKISHO_FAULTS") == "full"
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
-    """A centre of two workers, and its database server."""
-    with made_centre(tmp_path_factory.mktemp("app")) as centre:
+def made() -> Iterator[Made]:
+    """A centre of two workers, and its database server.
+
+    Not below pytest's own directory: every run of pytest takes the rights on that away again from PostgreSQL's user.
+    """
+    with tempfile.TemporaryDirectory(prefix="sekisho-app-") as directory, made_centre(Path(directory)) as centre:
         yield centre
 
 
