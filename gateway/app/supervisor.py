@@ -228,6 +228,8 @@ class _Child:
             await self._begin(process)
         except trio.Cancelled:
             process.kill()
+            with trio.CancelScope(shield=True):
+                await process.wait()
             raise
 
     async def _begin(self, process: trio.Process) -> None:
@@ -266,14 +268,14 @@ class _Child:
         while self._process is not None:
             born = trio.current_time()
             status = await self._process.wait()
-            if self._let_go():
+            if not self.keeping:
                 return
             log.warning("child_died", slot=self._birth.slot, exit_code=status)
             if trio.current_time() - born > STEADY_S:
                 backoff_s = BACKOFF_S_FIRST
             while True:
                 await trio.sleep(backoff_s)
-                if self._let_go():
+                if self._leaving():
                     return
                 backoff_s = min(backoff_s * 2, BACKOFF_S_MAX)
                 try:
@@ -284,7 +286,8 @@ class _Child:
                 self._gateway.restarts += 1
                 break
 
-    def _let_go(self) -> bool:
+    def _leaving(self) -> bool:
+        """Asked anew after every wait."""
         return not self.keeping
 
     def send(self, number: int) -> None:

@@ -100,7 +100,6 @@ class Worker:
         self._gauges = gauges
         self._standings: dict[tuple[str, str], Standing] = {}
         self._open: dict[tuple[str, bytes], Asked] = {}
-        self._parked = 0
         self._answer = self._new_inbox()
         self._search = self._new_inbox()
         self._record: Inbox[list[Final]] = Inbox(

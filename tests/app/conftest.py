@@ -16,8 +16,11 @@ FULL = os.environ.get("SEKISHO_FAULTS") == "full"
 
 @pytest.fixture(scope="session")
 def made() -> Iterator[Made]:
-    """A centre of two workers, and its database server."""
-    with tempfile.TemporaryDirectory(prefix="sekisho-tests-") as directory, made_centre(Path(directory)) as centre:
+    """A centre of two workers, and its database server.
+
+    Not below pytest's own directory: every run of pytest takes the rights on that away again from PostgreSQL's user.
+    """
+    with tempfile.TemporaryDirectory(prefix="sekisho-app-") as directory, made_centre(Path(directory)) as centre:
         yield centre
 
 
