@@ -25,6 +25,8 @@ import outcome
 import trio
 import uvloop
 
+from gateway.waiting import waiting_in_host
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -56,7 +58,7 @@ async def _drive(awaitable: Awaitable[T]) -> T:
 async def on_host(fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call `fn(*args, **kwargs)` and await what it returns as an asyncio task on the host loop.
 
-    Cost: about 5 microseconds when Trio is busy, 55 when it idles (its I/O thread has to be woken).
+    Cost: a few microseconds; where Trio waits in a thread (gateway.waiting), 55 when it idles.
 
     Cancellation: a checkpoint. When cancelled before, nothing is started. When cancelled while parked, the asyncio
     task is cancelled and this call waits for its end, however long that takes; then `trio.Cancelled` is raised if the
@@ -148,27 +150,28 @@ async def _host_main(
     for number, handler in signals.items():
         loop.add_signal_handler(number, handler or root.cancel)
     try:
-        trio.lowlevel.start_guest_run(
-            trio_main,
-            clock=clock,
-            instruments=instruments,
-            run_sync_soon_threadsafe=loop.call_soon_threadsafe,
-            run_sync_soon_not_threadsafe=loop.call_soon,
-            done_callback=ended.set_result,
-            host_uses_signal_set_wakeup_fd=True,
-            restrict_keyboard_interrupt_to_checkpoints=True,
-        )
-        cancelled: asyncio.CancelledError | None = None
-        while not ended.done():
-            try:
-                await asyncio.shield(ended)
-            except asyncio.CancelledError as error:
-                cancelled = error
-                root.cancel()
-        result = ended.result().unwrap()
-        if cancelled is not None:
-            raise cancelled
-        return result
+        with waiting_in_host(loop):
+            trio.lowlevel.start_guest_run(
+                trio_main,
+                clock=clock,
+                instruments=instruments,
+                run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+                run_sync_soon_not_threadsafe=loop.call_soon,
+                done_callback=ended.set_result,
+                host_uses_signal_set_wakeup_fd=True,
+                restrict_keyboard_interrupt_to_checkpoints=True,
+            )
+            cancelled: asyncio.CancelledError | None = None
+            while not ended.done():
+                try:
+                    await asyncio.shield(ended)
+                except asyncio.CancelledError as error:
+                    cancelled = error
+                    root.cancel()
+            result = ended.result().unwrap()
+            if cancelled is not None:
+                raise cancelled
+            return result
     finally:
         for number in signals:
             loop.remove_signal_handler(number)

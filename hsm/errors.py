@@ -32,6 +32,17 @@ class KeyExists(HsmError):
         self.key_id = key_id
 
 
+class RootNotRotatable(HsmError):
+    """A second root: peers hold the first one on paper."""
+
+    code = "root-not-rotatable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the history key is the root that peers were given; another root is another `sekisho hsm init`"
+        )
+
+
 class AlgorithmUnsupported(HsmError):
     """This store cannot compute that."""
 
@@ -60,7 +71,7 @@ class PassphraseWrong(HsmError):
     code = "passphrase-wrong"
 
     def __init__(self, where: str) -> None:
-        super().__init__(f"the passphrase does not open {where}")
+        super().__init__(f"the passphrase does not open {where} (or its sealed part is damaged)")
         self.where = where
 
 

@@ -50,16 +50,25 @@ class KeyStore(Protocol):
         """The newest key of a purpose that is valid. Raises: KeyUnknown."""
 
     def sign(self, key_id: str, data: bytes) -> bytes:
-        """Sign a whole message (context first). ES256: 64 bytes r||s; ML-DSA-65: 3,309. Raises: KeyUnknown, HsmUnavailable."""
+        """Sign a whole message, context first. ES256: 64 bytes r||s; ML-DSA-65: 3,309.
+
+        Raises: KeyUnknown, HsmUnavailable.
+        """
 
     def wrap(self, key_id: str, secret: bytes, aad: bytes) -> bytes:
-        """Seal a data key under a SEAL key: 12-byte nonce and AES-256-GCM, bound to `aad`. Raises: KeyUnknown, HsmUnavailable."""
+        """Seal a data key under a SEAL key: 12-byte nonce and AES-256-GCM, bound to `aad`.
+
+        Raises: KeyUnknown, HsmUnavailable.
+        """
 
     def unwrap(self, key_id: str, wrapped: bytes, aad: bytes) -> bytes:
         """Open what wrap sealed. Raises: UnwrapRefused, KeyUnknown, HsmUnavailable."""
 
     def rotate(self, purpose: Purpose, *, key_id: str, now_us: int, overlap_us: int) -> KeyRecord:
-        """A new key of the purpose's algorithm; its predecessors end after the overlap. Raises: as generate, KeyUnknown."""
+        """A new key of the purpose's algorithm; its predecessors end after the overlap.
+
+        Raises: as generate; KeyUnknown; RootNotRotatable for HISTORY.
+        """
 
     def history(self) -> bytes:
         """The signed key history (protocol.keys), by the HISTORY key. Raises: KeyUnknown, HsmUnavailable."""

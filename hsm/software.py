@@ -35,8 +35,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hsm.errors import (
-    AlgorithmUnsupported,
-    KeyExists,
     KeyUnknown,
     PassphraseWrong,
     StoreAbsent,
@@ -45,15 +43,8 @@ from hsm.errors import (
     UnwrapRefused,
 )
 from hsm.interface import Capabilities, Status
-from protocol.keys import (
-    Algorithm,
-    KeyHistory,
-    KeyRecord,
-    Purpose,
-    SignedKeyHistory,
-    encode_signed_history,
-    history_to_sign,
-)
+from hsm.records import check_new, ended, newest, signed_history, to_rotate
+from protocol.keys import Algorithm, KeyRecord, Purpose
 
 FORMAT: Final = "sekisho-keystore/1"
 FILE_BYTES_MAX: Final = 16 << 20
@@ -61,6 +52,7 @@ ARGON_TIME: Final = 3
 ARGON_MEMORY_KIB: Final = 64 << 10
 ARGON_LANES: Final = 2
 NONCE_BYTES: Final = 12
+SALT_BYTES: Final = 16
 _ES256: Final = ec.ECDSA(hashes.SHA256())
 
 
@@ -107,7 +99,7 @@ class SoftwareKeystore:
         head = {
             "format": FORMAT,
             "owner": owner,
-            "salt": secrets.token_bytes(16),
+            "salt": secrets.token_bytes(SALT_BYTES),
             "time": ARGON_TIME,
             "memory": ARGON_MEMORY_KIB,
             "lanes": ARGON_LANES,
@@ -139,14 +131,12 @@ class SoftwareKeystore:
         self, purpose: Purpose, algorithm: Algorithm, *, key_id: str, now_us: int, not_after_us: int | None = None
     ) -> KeyRecord:
         """See KeyStore."""
-        if (purpose is Purpose.SEAL) != (algorithm is Algorithm.A256GCM_WRAP):
-            raise AlgorithmUnsupported(algorithm.name, f"purpose {purpose.value}")
+        check_new(self.keys(), purpose, algorithm, key_id)
         private, public = _make(algorithm)
         record = KeyRecord(key_id, purpose.value, int(algorithm), public, now_us, not_after_us)
 
         def add(content: _Content) -> _Content:
-            if any(held.record.key_id == key_id for held in content.held):
-                raise KeyExists(key_id)
+            check_new([held.record for held in content.held], purpose, algorithm, key_id)
             return _Content(content.version + 1, now_us, [*content.held, _Held(record, private)])
 
         self._change(add)
@@ -161,11 +151,8 @@ class SoftwareKeystore:
         found = self._current.get(purpose)
         if found is not None and found.valid_at(now_us):
             return found
-        for held in reversed(self._content.held):
-            if held.record.purpose == purpose.value and held.record.valid_at(now_us):
-                self._current[purpose] = held.record
-                return held.record
-        raise KeyUnknown(f"for purpose {purpose.value} that is valid now")
+        found = self._current[purpose] = newest(self.keys(), purpose, now_us)
+        return found
 
     def sign(self, key_id: str, data: bytes) -> bytes:
         """See KeyStore."""
@@ -194,15 +181,14 @@ class SoftwareKeystore:
 
     def rotate(self, purpose: Purpose, *, key_id: str, now_us: int, overlap_us: int) -> KeyRecord:
         """See KeyStore."""
-        algorithm = Algorithm(self.current(purpose, now_us).algorithm)
+        algorithm = to_rotate(self.keys(), purpose, now_us)
         private, public = _make(algorithm)
         record = KeyRecord(key_id, purpose.value, int(algorithm), public, now_us, None)
 
         def turn(content: _Content) -> _Content:
-            if any(held.record.key_id == key_id for held in content.held):
-                raise KeyExists(key_id)
-            ended = [_end(held, purpose, now_us + overlap_us) for held in content.held]
-            return _Content(content.version + 1, now_us, [*ended, _Held(record, private)])
+            check_new([held.record for held in content.held], purpose, algorithm, key_id)
+            before = [_Held(ended(held.record, purpose, now_us + overlap_us), held.private) for held in content.held]
+            return _Content(content.version + 1, now_us, [*before, _Held(record, private)])
 
         self._change(turn)
         return record
@@ -210,15 +196,8 @@ class SoftwareKeystore:
     def history(self) -> bytes:
         """See KeyStore."""
         content = self._content
-        roots = [held.record for held in content.held if held.record.purpose == Purpose.HISTORY.value]
-        if not roots:
-            raise KeyUnknown("for purpose history")
-        root = roots[0]
-        history = KeyHistory(
-            self.owner, max(content.version, 1), content.at_us, [held.record for held in content.held]
-        ).encode()
-        signature = self.sign(root.key_id, history_to_sign(history))
-        return encode_signed_history(SignedKeyHistory(root.key_id, root.algorithm, signature, history))
+        records = [held.record for held in content.held]
+        return signed_history(self.owner, content.version, content.at_us, records, self.sign)
 
     def status(self) -> Status:
         """See KeyStore."""
@@ -280,13 +259,6 @@ class SoftwareKeystore:
             os.close(directory)
 
 
-def _end(held: _Held, purpose: Purpose, at_us: int) -> _Held:
-    record = held.record
-    if record.purpose != purpose.value or (record.not_after_us is not None and record.not_after_us <= at_us):
-        return held
-    return _Held(msgspec.structs.replace(record, not_after_us=max(at_us, record.not_before_us)), held.private)
-
-
 def _make(algorithm: Algorithm) -> tuple[bytes, bytes]:
     if algorithm is Algorithm.A256GCM_WRAP:
         return secrets.token_bytes(32), b""
@@ -337,10 +309,18 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes, bytes]:
             raise StoreCorrupt(str(path), f"more than {FILE_BYTES_MAX} bytes")
         fields: Any = msgpack.unpackb(data, max_map_len=16)
         kinds = {"owner": str, "salt": bytes, "time": int, "memory": int, "lanes": int, "nonce": bytes, "sealed": bytes}
-        if fields["format"] != FORMAT or any(not isinstance(fields[name], kind) for name, kind in kinds.items()):
+        shaped = set(fields) == {"format", *kinds} and all(
+            isinstance(fields[name], kind) for name, kind in kinds.items()
+        )
+        if not shaped or fields["format"] != FORMAT:
             raise StoreCorrupt(str(path), f"not a key store of format {FORMAT}")
         # Bounds keep a forged head from costing hours or gigabytes before the passphrase is even tried.
-        if not (1 <= fields["time"] <= 16 and 8 <= fields["memory"] <= 1 << 20 and 1 <= fields["lanes"] <= 16):
+        if not (
+            len(fields["salt"]) == SALT_BYTES
+            and 1 <= fields["time"] <= 16
+            and 1 <= fields["lanes"] <= 16
+            and 8 * fields["lanes"] <= fields["memory"] <= 1 << 20
+        ):
             raise StoreCorrupt(str(path), "its key derivation is outside the bounds")
     except (ValueError, KeyError, TypeError, msgpack.exceptions.UnpackException) as error:
         raise StoreCorrupt(str(path), f"not a key store of format {FORMAT}") from error

@@ -16,7 +16,7 @@ _HEADER = struct.Struct(">IB")
 
 
 class FrameType(IntEnum):
-    """The u8 type. HELLO, WELCOME and a FAULT before the session stands are in the clear inside TLS; all else is sealed."""
+    """The u8 type. HELLO, WELCOME and a FAULT before the session are in the clear inside TLS; all else is sealed."""
 
     HELLO = 1
     WELCOME = 2

@@ -33,7 +33,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """[version, role, environment, nonce (32), ephemeral point (65), slot, slots, credit, heartbeat ms], from the centre.
+    """[version, role, environment, nonce (32), ephemeral point (65), slot, slots, credit, heartbeat ms].
 
     slot names the worker this connection reached, of slots in all; a peer asks for connections until it has each.
     """
@@ -108,7 +108,7 @@ def read_welcome(body: bytes, *, hello: Hello) -> Welcome:
     if not (
         0 <= welcome.slot < welcome.slots <= 4096
         and 0 < welcome.credit <= limits.CREDIT_REQUESTS_MAX
-        and 0 < welcome.heartbeat_ms
+        and welcome.heartbeat_ms > 0
     ):
         raise RemoteProtocolError(FaultCode.MALFORMED, "WELCOME's numbers are outside their bounds")
     return welcome

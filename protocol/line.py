@@ -102,10 +102,8 @@ class LineEnd(ABC):
 
     def _frame(self, frame: Frame) -> object | None:
         check_receivable(self.state, frame.type)
-        if self.state in SEALED and self._opener is not None:
-            content = self._opener.open(frame)
-        else:
-            content = frame.payload
+        opener = self._opener if self.state in SEALED else None
+        content = frame.payload if opener is None else opener.open(frame)
         if frame.type is FrameType.PING:
             if len(content) != PING_BYTES:
                 raise RemoteProtocolError(FaultCode.MALFORMED, "a PING carries 8 bytes")

@@ -68,7 +68,7 @@ class InquiryByName(msgspec.Struct, frozen=True, array_like=True, forbid_unknown
 
 
 class BatchInquiry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """一括提供方式: affair, step, staff, case, count of records wanted. Known to the protocol so as to be refused by name."""
+    """一括提供方式: affair, step, staff, case, count of records wanted. Known here so as to be refused by name."""
 
     affair: str
     step: int
@@ -92,7 +92,7 @@ class Disclaim(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
-    """Body of EXACT and VARIANT: the fields that differ by variant, and the record as stored (inquiry's ResidentRecord)."""
+    """Body of EXACT and VARIANT: the fields that differ by variant, and the record as the register keeps it."""
 
     differing: list[str]
     record: msgspec.Raw

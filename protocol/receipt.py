@@ -208,7 +208,7 @@ def _match_kept(own: Checkpoint | None, kept_note: str, trust: Trust) -> None:
     if own.size != kept.size:
         raise ReceiptError(
             Fault.CHECKPOINT,
-            f"the receipt is final in tree size {own.size}, the kept checkpoint has {kept.size}; fetch it for that size",
+            f"the receipt is final in tree size {own.size}, the kept note has {kept.size}; fetch it for that size",
         )
     if own.root != kept.root:
         raise ReceiptError(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgpack
 
-from protocol.keys import Algorithm, KeysError, KeyRecord, PublicKey, Purpose, verify_history
+from protocol.keys import Algorithm, KeyRecord, KeysError, PublicKey, Purpose, verify_history
 
 FORMAT: Final = "sekisho-trust/1"
 BUNDLE_BYTES_MAX: Final = 2 << 20

@@ -4,7 +4,9 @@
 `@pytest.mark.trio` alone is plain Trio; with pytest-trio's `autojump_clock` in virtual time.
 """
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +22,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+def database_server() -> Iterator[Databases]:
     """The run's one PostgreSQL server, started when first asked for."""
-    with databases(tmp_path_factory.mktemp("postgres")) as found:
+    # Not under pytest's own directory: a second pytest would close that to the server's user.
+    with tempfile.TemporaryDirectory(prefix="sekisho-tests-") as directory, databases(Path(directory)) as found:
         yield found
 
 

@@ -155,7 +155,7 @@ async def test_an_error_leaves_no_cycle_behind():
 
 @pytest.mark.guest
 async def test_two_thousand_tasks_cancelled_at_random_lose_no_wake_up_and_leak_no_task():
-    dice = random.Random(20_261_121)  # noqa: S311 (a seed replays the run)
+    dice = random.Random(20_261_121)
     loop = asyncio.get_running_loop()
     free, ends = [object() for _ in range(50)], []
     stock = len(free)

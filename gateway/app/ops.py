@@ -50,7 +50,11 @@ def main() -> None:
         prepare_multiprocess(configuration.metrics, "ops")
         stop = Stop()
         run_guest(
-            _serve, birth, configuration, stop, signals={signal.SIGTERM: stop.set, signal.SIGINT: stop.set}
+            _serve,
+            birth,
+            configuration,
+            stop,
+            signals={signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: stop.reload},
         )
     except (ConfigurationError, HsmError, StoreError, OSError) as error:
         say(Word(ready=False, why=str(error)))

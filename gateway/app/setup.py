@@ -99,14 +99,15 @@ def make_centre(
 
     say("database")
     with EmbeddedPostgres(data / "postgres") as server:
-        run_guest(_fill, server, data, centre_keys, residents, say, progress)
+        if not run_guest(_fill, server, data, centre_keys, residents, say, progress):
+            raise KeyboardInterrupt  # a signal ended the filling; the directory is begun again next time
     write_whole(data / FILE_NAME, _configuration_toml(port, ops_port, workers).encode(), mode=PRIVATE)
     (data / ".unfinished").unlink()
 
 
 async def _fill(
     server: EmbeddedPostgres, data: Path, keystore: KeyStore, residents: int, say: Say, progress: Progress
-) -> None:
+) -> bool:
     passwords = {role: password for role, password in server.passwords.items() if role != "sekisho_owner"}
     await migrate(server.dsn(), passwords=passwords)
     async with open_database(server.dsn(), size=2, role="setup") as database:
@@ -125,6 +126,7 @@ async def _fill(
         say(f"{residents:,} synthetic residents (合成データ)")
         await load_synthetic(database, keys, residents, SEED, lambda done: progress(done, residents))
         await refresh_statistics(database)
+    return True
 
 
 def trust_bundle(keystore: KeyStore) -> bytes:
@@ -132,9 +134,7 @@ def trust_bundle(keystore: KeyStore) -> bytes:
     signed = keystore.history()
     root = next(r for r in keystore.keys() if r.key_id == read_signed_history(signed).key_id)
     return encode_trust(
-        Trust(
-            centre=CENTRE_ID, role=ROLE, environment=ENVIRONMENT, root=root.public_key, signed_history=signed
-        )
+        Trust(centre=CENTRE_ID, role=ROLE, environment=ENVIRONMENT, root=root.public_key, signed_history=signed)
     )
 
 
@@ -158,7 +158,7 @@ def _keystore(directory: Path, owner: str, which: KeySet, label: str, now_us: in
 
 
 def _line_toml(port: int) -> str:
-    return f"""# A dedicated line of the development ministry, read by `sekisho inquire`. Paths are relative to this file.
+    return f"""# A dedicated line of the development ministry, for `sekisho inquire`. Paths are relative to this file.
 own = "{MINISTRY}"
 centre = "centre/{ROLE}"
 host = "127.0.0.1"
@@ -214,7 +214,7 @@ def _directory_toml(ministry: KeyStore) -> str:
     text = example.read_text(encoding="utf-8")
     lines = []
     for line in text.splitlines():
-        if line.startswith("id = \"mlit-line-1-2026\""):
+        if line.startswith('id = "mlit-line-1-2026"'):
             line = f'id = "{key.key_id}"'
         elif line.startswith("public_key = "):
             line = f'public_key = "{base64.b64encode(key.public_key).decode()}"'

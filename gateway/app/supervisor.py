@@ -14,7 +14,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -80,10 +81,15 @@ async def database(configuration: Configuration) -> AsyncIterator[Dsns]:
 
 @asynccontextmanager
 async def running_gateway(
-    configuration: Configuration, dsns: Dsns, *, say: Callable[[str], None] = lambda _: None
+    configuration: Configuration,
+    dsns: Dsns,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    log_file: Path | None = None,
 ) -> AsyncIterator[Running]:
     """A gateway with all its children ready; drained and ended when the block is left, also by cancellation.
 
+    log_file: where the children's logs are appended; standard error otherwise.
     Raises: StartError when a child cannot start.
     """
     host, port = address(configuration.line.listen, field="[line] listen", path=configuration.path)
@@ -94,10 +100,8 @@ async def running_gateway(
         births = {f"worker-{slot}": _birth("worker", slot, configuration, gateway, dsns) for slot in range(workers)}
         births["ops"] = _birth("ops", workers, configuration, gateway, dsns)
         async with trio.open_nursery() as nursery:
-            children = {name: _Child(name, birth, gateway) for name, birth in births.items()}
-            async with trio.open_nursery() as starting:
-                for child in children.values():
-                    starting.start_soon(child.start)
+            children = {name: _Child(name, birth, gateway, log_file) for name, birth in births.items()}
+            await _start_all(list(children.values()))
             say(f"{workers} workers on {host}:{gateway.port}")
             for child in children.values():
                 nursery.start_soon(child.keep)
@@ -116,6 +120,31 @@ async def running_gateway(
                 nursery.cancel_scope.cancel()
     finally:
         holder.close()
+
+
+async def _start_all(children: "list[_Child]") -> None:
+    """All or none. Raises: StartError, the first."""
+    failures: list[StartError] = []
+
+    async def start(child: _Child) -> None:
+        try:
+            await child.start()
+        except StartError as error:
+            failures.append(error)
+
+    try:
+        async with trio.open_nursery() as starting:
+            for child in children:
+                starting.start_soon(start, child)
+    except BaseException:
+        with trio.CancelScope(shield=True):
+            for child in children:
+                await child.end()
+        raise
+    if failures:
+        for child in children:
+            await child.end()
+        raise failures[0]
 
 
 async def _pass_on_reload(children: "dict[str, _Child]") -> None:
@@ -172,20 +201,36 @@ def _birth(kind: str, slot: int, configuration: Configuration, gateway: Running,
 class _Child:
     """One child process, started again when it dies."""
 
-    def __init__(self, name: str, birth: Birth, gateway: Running) -> None:
+    def __init__(self, name: str, birth: Birth, gateway: Running, log_file: Path | None) -> None:
         self.name = name
+        self._log_file = log_file
         self.keeping = True
         self._birth = birth
         self._gateway = gateway
         self._process: trio.Process | None = None
+        self._ready = False
+        self._owed: int | None = None
 
     async def start(self) -> None:
         """Start and wait until it is ready. Raises: StartError."""
         module = "gateway.app.ops" if self._birth.kind == "ops" else "gateway.app.work"
-        process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
+        with self._log_file.open("ab") if self._log_file is not None else nullcontext() as errors:
+            process = await trio.lowlevel.open_process(
+                [sys.executable, "-m", module],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
         self._process = process
+        self._ready = False
+        try:
+            await self._begin(process)
+        except trio.Cancelled:
+            process.kill()
+            raise
+
+    async def _begin(self, process: trio.Process) -> None:
         if process.stdin is None or process.stdout is None:
             raise StartError(f"{self.name}: no pipes")
         word = Word(ready=False, why="it ended without a word")
@@ -208,6 +253,9 @@ class _Child:
             process.kill()
             await process.wait()
             raise StartError(f"{self.name} could not start: {word.why}")
+        self._ready = True
+        if self._owed is not None:
+            self.send(self._owed)
         self._gateway.pids[self.name] = process.pid
         if word.port:
             self._gateway.ops_port = word.port
@@ -225,18 +273,21 @@ class _Child:
                 backoff_s = BACKOFF_S_FIRST
             while self.keeping:
                 await trio.sleep(backoff_s)
+                if not self.keeping:
+                    return
                 backoff_s = min(backoff_s * 2, BACKOFF_S_MAX)
                 try:
                     await self.start()
-                except StartError as error:
+                except StartError:
                     log.error("child_not_started", slot=self._birth.slot)
                     continue
                 self._gateway.restarts += 1
                 break
 
     def send(self, number: int) -> None:
-        """A signal, if it lives."""
-        if self._process is not None and self._process.returncode is None:
+        """A signal, if it lives. One that is still starting, and would die of it, gets it once it is ready."""
+        self._owed = None if self._ready else number
+        if self._ready and self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
 
     async def end(self) -> None:

@@ -26,8 +26,8 @@ from gateway.directory.holder import DirectoryHolder
 from gateway.host import run_guest
 from gateway.inquiry.keys import load_keys
 from gateway.inquiry.service import Service
-from gateway.ledger.closing import close_abandoned
 from gateway.ledger.checkpointing import CheckpointProofs
+from gateway.ledger.closing import close_abandoned
 from gateway.ledger.recording import Recorder
 from gateway.ledger.stream import Stream
 from gateway.ops.exposition import prepare_multiprocess
@@ -46,6 +46,8 @@ log = structlog.get_logger()
 
 LISTEN_BACKLOG = 512
 CHECKPOINT_POLL_S = 0.5
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan"}
+"""A worker's statements are few and their plans do not depend on values: planning anew costs more than running."""
 LOAD_S = 1.0
 
 
@@ -92,9 +94,13 @@ class Stop:
 async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None:
     keystore = open_keystore(configuration.keystore_uri, lambda: passphrase_from_file(configuration.passphrase_file))
     try:
-        async with open_database(birth.gateway_dsn, size=2, role=f"worker {birth.slot}") as database:
-            async with database.pinned() as fast, database.pinned() as slow, database.pinned() as writing:
-                await _run(birth, configuration, stop, keystore, database, fast, slow, writing)
+        async with (
+            open_database(birth.gateway_dsn, size=2, role=f"worker {birth.slot}", session=PLANNED_ONCE) as database,
+            database.pinned() as fast,
+            database.pinned() as slow,
+            database.pinned() as writing,
+        ):
+            await _run(birth, configuration, stop, keystore, database, fast, slow, writing)
     finally:
         keystore.close()
 
@@ -231,7 +237,7 @@ async def _watch(worker: Worker, gauges: Metrics, holder: DirectoryHolder, datab
         gauges.set_load(lines_open=lines, requests_in_flight=in_flight, credit_granted=credit)
         gauges.set_directory_version(holder.current.version)
         try:
-            with trio.move_on_after(LOAD_S):
+            with trio.move_on_after(LOAD_S) as patience:
                 row = await database.fetchrow(
                     "select size, note, at_us from ledger.checkpoint order by size desc limit 1"
                 )
@@ -239,6 +245,8 @@ async def _watch(worker: Worker, gauges: Metrics, holder: DirectoryHolder, datab
                 if row is not None and row[0] > size:
                     size = row[0]
                     worker.notify(Notice(NoticeKind.CHECKPOINT, row[2], row[1]))
+            if patience.cancelled_caught:
+                worker.database_up = False
         except StoreError:
             worker.database_up = False
         gauges.set_dependencies(hsm=True, database=worker.database_up)

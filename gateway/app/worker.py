@@ -144,7 +144,7 @@ class Worker:
                 for connection in list(self.acceptor.connections):
                     connection.finish()
                 with trio.move_on_after(1.0):
-                    while self.acceptor.connections:
+                    while self.acceptor.connections:  # noqa: ASYNC110 - once in a life; an event would be state
                         await trio.sleep(0.01)
                 lines.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
@@ -155,7 +155,7 @@ class Worker:
         for connection in list(self.acceptor.connections):
             connection.drain(int(DRAIN_S_MAX * 1000))
         with trio.move_on_after(DRAIN_S_MAX):
-            while self._open:
+            while self._open:  # noqa: ASYNC110 - once in a life; an event would cost every request
                 await trio.sleep(0.005)
 
     async def _answering(self, service: Service, batch: "list[list[Asked]]") -> None:

@@ -87,8 +87,8 @@ def main() -> None:
         known, rest = group.split(KNOWN_ERRORS)
         if known is None or rest is not None:
             raise
-        for error in _leaves(known):
-            click.echo(f"Error: {error}", err=True)
+        for leaf in _leaves(known):
+            click.echo(f"Error: {leaf}", err=True)
         sys.exit(1)
 
 

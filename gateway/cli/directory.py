@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import click
 
+from gateway.cli.place import data_option, reached
 from gateway.directory import apply as changes
 from gateway.directory.apply import Applied, Change
 from gateway.directory.directory import Directory
@@ -22,9 +23,7 @@ from gateway.store.pool import Database, open_database
 T = TypeVar("T")
 
 _file = click.argument("file", type=click.Path(path_type=Path))
-_dsn = click.option(
-    "--dsn", envvar="SEKISHO_DSN", show_envvar=True, required=True, help="Database, as a role that may change it."
-)
+_dsn = click.option("--dsn", envvar="SEKISHO_DSN", show_envvar=True, help="Database, as a role that may change it.")
 _asked_by = click.option("--asked-by", required=True, help="Who asks for the change.")
 _approved_by = click.option("--approved-by", required=True, help="Who approves it; another person.")
 _reference = click.option("--reference", required=True, help="Reference of the written agreement or decision.")
@@ -56,25 +55,27 @@ def check(file: Path) -> None:
 @command.command()
 @_file
 @_dsn
+@data_option
 @_asked_by
 @_approved_by
 @_reference
-def apply(file: Path, dsn: str, asked_by: str, approved_by: str, reference: str) -> None:
+def apply(file: Path, dsn: str | None, data: Path | None, asked_by: str, approved_by: str, reference: str) -> None:
     """Make FILE the current directory; suspensions without an end stay in force."""
     change = Change(asked_by=asked_by, approved_by=approved_by, reference=reference, at_us=_now_us())
     with _reported():
         document = read(file)
-        applied = _with_database(dsn, lambda database: changes.apply(database, document, change))
+        applied = _with_database(dsn, data, lambda database: changes.apply(database, document, change))
     click.echo(_said(applied, _counts(document)))
 
 
 @command.command()
 @_dsn
+@data_option
 @click.option("--json", "as_json", is_flag=True, help="The whole document, as it is stored.")
-def show(dsn: str, as_json: bool) -> None:
+def show(dsn: str | None, data: Path | None, as_json: bool) -> None:
     """Show the current directory."""
     with _reported():
-        directory = _with_database(dsn, changes.load)
+        directory = _with_database(dsn, data, changes.load)
     click.echo(directory.document.encode().decode() if as_json else _summary(directory))
 
 
@@ -82,18 +83,27 @@ def show(dsn: str, as_json: bool) -> None:
 @_scope
 @_target
 @_dsn
+@data_option
 @click.option("--ground", required=True, help="Why; the parties concerned read it.")
 @_asked_by
 @click.option("--approved-by", help="Who approves it; left out, it is the asker's own decision.")
 @click.option("--reference", default="002 本6-1", show_default=True, help="Reference of the decision.")
 def suspend(
-    scope: str, target: str, dsn: str, ground: str, asked_by: str, approved_by: str | None, reference: str
+    scope: str,
+    target: str,
+    dsn: str | None,
+    data: Path | None,
+    ground: str,
+    asked_by: str,
+    approved_by: str | None,
+    reference: str,
 ) -> None:
     """Stop provision now: all, or a party, an affair, or a line given as party/line."""
     change = Change(asked_by=asked_by, approved_by=approved_by or asked_by, reference=reference, at_us=_now_us())
     with _reported():
         applied = _with_database(
             dsn,
+            data,
             lambda database: changes.suspend(database, scope=Scope(scope), target=target, ground=ground, change=change),
         )
     click.echo(_said(applied, f"suspended: {scope} {target}".rstrip()))
@@ -103,25 +113,30 @@ def suspend(
 @_scope
 @_target
 @_dsn
+@data_option
 @_asked_by
 @_approved_by
 @_reference
-def resume(scope: str, target: str, dsn: str, asked_by: str, approved_by: str, reference: str) -> None:
+def resume(
+    scope: str, target: str, dsn: str | None, data: Path | None, asked_by: str, approved_by: str, reference: str
+) -> None:
     """End the suspensions of exactly this scope and target."""
     change = Change(asked_by=asked_by, approved_by=approved_by, reference=reference, at_us=_now_us())
     with _reported():
         applied = _with_database(
-            dsn, lambda database: changes.resume(database, scope=Scope(scope), target=target, change=change)
+            dsn, data, lambda database: changes.resume(database, scope=Scope(scope), target=target, change=change)
         )
     click.echo(_said(applied, f"resumed: {scope} {target}".rstrip()))
 
 
-def _with_database(dsn: str, ask: Callable[[Database], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with open_database(dsn, size=1, role="directory") as database:
-            return await ask(database)
+def _with_database(dsn: str | None, data: Path | None, ask: Callable[[Database], Awaitable[T]]) -> T:
+    with reached(dsn, data) as place:
 
-    result = run_guest(run)
+        async def run() -> T:
+            async with open_database(place, size=1, role="directory") as database:
+                return await ask(database)
+
+        result = run_guest(run)
     if result is None:  # a signal ended the run
         raise click.Abort
     return result

@@ -1,4 +1,4 @@
-"""`sekisho frame inspect`: explains captured bytes of a line, or a file of the protocol, without believing any of it."""
+"""`sekisho frame inspect`: explains captured bytes of a line, or a file of the protocol; believes none of it."""
 
 import sys
 from collections.abc import Iterator

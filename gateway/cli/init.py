@@ -34,9 +34,7 @@ def command(data: Path, port: int, ops_port: int, workers: int, residents: int) 
     click.echo(f"made {data}; start it with `sekisho serve --data {data}`")
 
 
-def make_with_progress(
-    console: Console, data: Path, *, port: int, ops_port: int, workers: int, residents: int
-) -> None:
+def make_with_progress(console: Console, data: Path, *, port: int, ops_port: int, workers: int, residents: int) -> None:
     """make_centre with its steps and a bar on the console."""
     with Progress(
         TextColumn("  {task.description}"),

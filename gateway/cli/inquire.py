@@ -102,14 +102,12 @@ async def _ask(
     dialling: Dialling,
     body: InquiryByCode | InquiryByName,
     request_id: bytes | None,
-    want_receipt: bool,  # noqa: FBT001 - positional through trio.run
+    want_receipt: bool,
     timeout_s: float,
 ) -> tuple[Result, Receipt | None, float]:
     material = TlsMaterial(dialling.files, now=datetime.now(UTC))
     operation = Operation.INQUIRE_BY_CODE if isinstance(body, InquiryByCode) else Operation.INQUIRE_BY_NAME
-    async with open_line(
-        dialling.target, material=material, trust=dialling.trust, sign=dialling.sign
-    ) as client:
+    async with open_line(dialling.target, material=material, trust=dialling.trust, sign=dialling.sign) as client:
         await client.wait_open(timeout_s)
         began = time.perf_counter()
         result = await client.ask(operation, encode(body), request_id=request_id, timeout_s=timeout_s)
@@ -161,7 +159,7 @@ def describe(result: Result, latency_ms: float) -> dict[str, Any]:
         shown["record"] = _record(bytes(answer.record))
     else:
         refusal = msgspec.msgpack.decode(result.body, type=Refusal)
-        shown.update({key: value for key, value in msgspec.to_builtins(refusal).items() if value})
+        shown.update({key: value for key, value in msgspec.structs.asdict(refusal).items() if value})
     return shown
 
 

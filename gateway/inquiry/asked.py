@@ -24,15 +24,26 @@ class Origin(Protocol):
 class Asked:
     """One admitted request.
 
-    body is None when it could not be read (decision then says so); version is the directory's that decided; deadline is on Trio's clock; off_clock is None or
-    the outcome an unknown id of that age earns; done: its response has left, or must not leave any more; recording:
-    its block is being made durable, so that a late one is in doubt.
+    body is None when it could not be read (decision then says so); version is the directory's that decided; deadline is
+    on Trio's clock; off_clock is None or the outcome an unknown id of that age earns; done: its response has left, or
+    must not leave any more; recording: its block is being made durable, so that a late one is in doubt.
     """
 
     __slots__ = (
-        "arrived", "body", "deadline", "decision", "done", "line", "off_clock", "origin", "parked", "party",
-        "recording", "request", "version",
-    )  # fmt: skip
+        "arrived",
+        "body",
+        "deadline",
+        "decision",
+        "done",
+        "line",
+        "off_clock",
+        "origin",
+        "parked",
+        "party",
+        "recording",
+        "request",
+        "version",
+    )
 
     def __init__(
         self,

@@ -76,7 +76,7 @@ def make_final(
             response_commitment(key, outcome, body),
             at_us,
             ref,
-        )  # fmt: skip
+        )
     )
     claims = [(party, request_id, turn, commitment)]
     if also:

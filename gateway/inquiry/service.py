@@ -122,7 +122,7 @@ class Service:
         except (StoreError, DirectoryStale) as error:
             self._unavailable(plain, error.code)
             return
-        except Exception as error:  # noqa: BLE001 - a key store away: invariant 9, not now
+        except Exception as error:
             log.error("batch_failed", exc_info=True)
             self._unavailable(plain, type(error).__name__)
             return
@@ -251,7 +251,7 @@ class Service:
                 self._corrupt(asked, error)
             except StoreError as error:
                 self._unavailable([asked], error.code)
-            except Exception as error:  # noqa: BLE001 - invariant 6: one request's trouble stays its own
+            except Exception as error:
                 log.error("request_failed", exc_info=True)
                 self._unavailable([asked], type(error).__name__)
             else:
@@ -302,7 +302,7 @@ class Service:
         if isinstance(asked.decision, Refused):
             return self._refusal(asked, asked.decision, self._now_us())
         if isinstance(asked.body, Disclaim):
-            return await self._disclaim(asked, asked.body, asked.decision)
+            return await self._disclaim(asked, asked.body)
         return self._final(asked, asked.decision, self._ask_register(asked, row, candidates), self._now_us())
 
     def _ask_register(self, asked: Asked, row: Sequence[object], candidates: list[SealedRow]) -> Answered:
@@ -352,14 +352,14 @@ class Service:
             at_us=now_us,
             kind=EntryKind.REPEAT,
             turn=turn,
-            ref=EntryRef(claim.stream, claim.height, claim.idx, same),
+            ref=EntryRef(claim.stream, claim.height, claim.index, same),
         )
 
     async def _original(self, claim: ClaimSeen) -> Entry:
         block = await self._ledger.read_block(claim.stream, claim.height)
         if block is None:
             raise RegisterCorrupt(b"", "has a claim without its block")
-        return decode_entry(block.entries[claim.idx])
+        return decode_entry(block.entries[claim.index])
 
     async def _receipt(self, asked: Asked, query: ReceiptQuery) -> None:
         """RECEIPT: the proof of a known id, without data, unrecorded."""
@@ -383,13 +383,13 @@ class Service:
                 block.header,
                 block.key_id,
                 block.signature,
-            ),  # fmt: skip
+            ),
             None,
             finality,
         )
         self._outlet.settle(asked, Outcome.RECEIPT, encode_receipt(receipt))
 
-    async def _disclaim(self, asked: Asked, body: Disclaim, granted: Granted) -> Final | None:
+    async def _disclaim(self, asked: Asked, body: Disclaim) -> Final | None:
         """DISCLAIM: an entry that reverses the fee of an answer its party declares never received."""
         material = await self._ledger.receipt_material(asked.party, body.request_id)
         original = decode_entry(material.block.entries[material.index]) if material is not None else None

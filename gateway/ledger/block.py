@@ -6,7 +6,7 @@ kept. Source: DESIGN sections 2 and 7; docs/PROTOCOL.md, Ledger.
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -17,19 +17,6 @@ from protocol.merkle import Tree
 
 _CONTEXT: Final = context(BLOCK_CONTEXT)
 _sha256 = hashlib.sha256
-
-
-class Claim(NamedTuple):
-    """A request id is taken: turn 0 by its first final outcome, 1 to 8 by repeats, -1 by a disclaimer of it.
-
-    commitment: 32 bytes, of the request that claims; idx: its entry's place in the block.
-    """
-
-    party: str
-    request_id: bytes
-    turn: int
-    commitment: bytes
-    idx: int
 
 
 class Draft(msgspec.Struct, frozen=True):

@@ -19,11 +19,11 @@ from typing import Protocol
 import structlog
 import trio
 
-from gateway.ledger.block import Claim, Draft, build_block
+from gateway.ledger.block import Draft, build_block
 from gateway.ledger.closing import ClosedAt, OrphanCommitted, close_stream
 from gateway.ledger.stream import Stream, advance
 from gateway.store.errors import CommitUnknown, StoreError
-from gateway.store.ledger import BlockConflict, ClaimConflict, LedgerStore
+from gateway.store.ledger import BlockConflict, Claim, ClaimConflict, LedgerStore
 from protocol import limits
 from protocol.messages import BlockShare, Response
 

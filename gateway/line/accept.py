@@ -8,6 +8,7 @@ Not here: what may pass (admission), what is answered (inquiry), which certifica
 Source: DESIGN sections 4 and 6; docs/PROTOCOL.md, Heartbeat and Closing.
 """
 
+import contextlib
 import os
 import secrets
 import ssl
@@ -132,10 +133,8 @@ class Connection:
         if self.closing:
             return
         self.reason = code.name
-        try:
+        with contextlib.suppress(OutboxFull, LocalProtocolError):
             self.outbox.put(self.line.fault(RemoteProtocolError(code, detail)))
-        except (OutboxFull, LocalProtocolError):
-            pass
         self.closing = True
         self.outbox.close()
         self.scope.deadline = min(self.scope.deadline, trio.current_time() + FAULT_WRITE_S)
@@ -250,7 +249,7 @@ class Acceptor:
         try:
             if refusal is not None:
                 raise refusal
-            while not line.receive_data(await self._read(tls, line)):
+            while not line.receive_data(await self._read(tls)):
                 pass
             await self._welcome(tls, line)
         except RemoteProtocolError as error:
@@ -263,7 +262,7 @@ class Acceptor:
             self._greeting -= placed
         return Connection(name, line, trio.current_time())
 
-    async def _read(self, tls: "trio.SSLStream[trio.SocketStream]", line: CentreLine) -> bytes | bytearray:
+    async def _read(self, tls: "trio.SSLStream[trio.SocketStream]") -> bytes | bytearray:
         data = await tls.receive_some(limits.HANDSHAKE_FRAME_BYTES_MAX)
         if not data:
             raise trio.BrokenResourceError("the peer left during the handshake")

@@ -92,6 +92,6 @@ def admit(
                 version=standing.version,
                 arrived=arrived,
                 off_clock=off_clock,
-            )  # fmt: skip
+            )
         )
     return admitted, refused

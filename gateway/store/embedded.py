@@ -132,6 +132,18 @@ class EmbeddedPostgres:
         place = f"host={quote(str(self._socket_directory), safe='')}&port={self._tcp_port or SOCKET_PORT}"
         return f"postgresql://{user}:{quote(self._passwords[user])}@/{database}?{place}"
 
+    def running_dsn(self, user: str = OWNER, *, database: str = "sekisho") -> str:
+        """`dsn` for a server that another process runs on this directory. Raises: EmbeddedError."""
+        note = self.directory / "socket.path"
+        try:
+            self._passwords = self._read_passwords()
+            self._socket_directory = (
+                Path(note.read_text(encoding="utf-8")) if note.exists() else self.directory / "socket"
+            )
+            return self.dsn(user, database=database)
+        finally:
+            self._socket_directory = None
+
     def start(self) -> None:
         """Make the cluster if there is none, start the server, wait until it accepts connections."""
         if self.pid is not None:

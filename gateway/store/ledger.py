@@ -8,16 +8,12 @@ Not here: what a block means (gateway.ledger). Source: DESIGN sections 2 and 7.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 import msgspec
 
 from gateway.store.errors import StoreError, UniqueViolated
 from protocol.ledger import BlockKind, decode_header, header_hash
-
-if TYPE_CHECKING:  # values of the layer above, used by their fields only
-    from gateway.ledger.block import Claim, Draft
-    from gateway.ledger.stream import Stream
 
 COMMIT_SQL: Final = """
 with b as (
@@ -41,6 +37,59 @@ class BlockConflict(StoreError):  # noqa: N818 - named after the fact
     """The height is taken; nothing was written."""
 
     code: ClassVar[str] = "block_conflict"
+
+
+class Claim(NamedTuple):
+    """A request id is taken: turn 0 by its first final outcome, 1 to 8 by repeats, -1 by a disclaimer of it.
+
+    commitment: 32 bytes, of the request that claims; idx: its entry's place in the block.
+    """
+
+    party: str
+    request_id: bytes
+    turn: int
+    commitment: bytes
+    idx: int
+
+
+class Place(Protocol):
+    """A stream, as far as its row goes (gateway.ledger.stream.Stream is one)."""
+
+    @property
+    def id(self) -> bytes:
+        """16 bytes."""
+
+    @property
+    def role(self) -> str:
+        """Of the centre."""
+
+    @property
+    def node(self) -> str:
+        """Of the gateway."""
+
+    @property
+    def slot(self) -> int:
+        """Of the worker."""
+
+    @property
+    def height_next(self) -> int:
+        """Where the next block goes."""
+
+
+class Writable(Protocol):
+    """A block to be written (gateway.ledger.block.Draft is one)."""
+
+    @property
+    def stream(self) -> Place:
+        """Its stream, at its height."""
+
+    @property
+    def header(self) -> bytes:
+        """Header bytes."""
+
+    @property
+    def entries(self) -> bytes:
+        """Entries in stored form."""
 
 
 class StoredBlock(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +128,7 @@ class LedgerStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def commit(self, draft: "Draft", signature: bytes, key_id: str, claims: "Sequence[Claim]") -> None:
+    async def commit(self, draft: Writable, signature: bytes, key_id: str, claims: Sequence[Claim]) -> None:
         """Insert a block with its claims, durably. Raises: ClaimConflict, BlockConflict, CommitUnknown, StoreError."""
         ordered = sorted(claims, key=_claim_order)
         stream = draft.stream
@@ -104,7 +153,7 @@ class LedgerStore:
                 raise BlockConflict("the height is taken") from error
             raise ClaimConflict("a request id is claimed already") from error
 
-    async def open_stream(self, stream: "Stream", *, opened_us: int, predecessor: bytes | None) -> None:
+    async def open_stream(self, stream: Place, *, opened_us: int, predecessor: bytes | None) -> None:
         """Insert a new stream."""
         await self._connection.execute(
             "insert into ledger.stream (id, role, node, slot, opened_us, predecessor) values ($1, $2, $3, $4, $5, $6)",
@@ -209,5 +258,5 @@ def split_entries(data: bytes) -> list[bytes]:
     return out
 
 
-def _claim_order(claim: "Claim") -> tuple[bytes, str, int]:
+def _claim_order(claim: Claim) -> tuple[bytes, str, int]:
     return claim[1], claim[0], claim[2]

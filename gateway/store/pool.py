@@ -19,7 +19,7 @@ Not here: SQL (one module a table group beside this one), schema (gateway.store.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, NoReturn, TypeAlias
 
@@ -362,6 +362,7 @@ async def open_database(
     connect_s: float = CONNECT_S_MAX,
     acquire_s: float = ACQUIRE_S_MAX,
     commit_s: float = COMMIT_S_MAX,
+    session: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Database]:
     """A Database on `dsn` (several hosts may be named), closed at the end. Needs `gateway.host.run_guest`.
 
@@ -370,6 +371,7 @@ async def open_database(
     read_write: of several hosts take the one that can write. statement_cache: statements kept prepared a connection.
     statement_ms: the server ends a statement, or the wait for a lock, that takes longer (StoreUnavailable).
     connect_s, acquire_s: bounds for making a connection and for waiting until one is free (StoreUnavailable).
+    session: further settings of each session, as of SET.
     commit_s: when a committing statement has not been answered for so long, its connection is cut (CommitUnknown).
     """
     if not 1 <= size <= SIZE_MAX:
@@ -388,6 +390,7 @@ async def open_database(
             "idle_in_transaction_session_timeout": str(statement_ms * 2),
             "timezone": "UTC",
             "jit": "off",
+            **(session or {}),
         },
     )
     database = Database(_Connector(settings), size=size)

@@ -12,6 +12,8 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import msgspec
+
 from gateway.store.errors import UniqueViolated
 from gateway.store.pool import Database, PinnedConnection, Row
 
@@ -80,13 +82,13 @@ class SealedRow(NamedTuple):
     sealed: bytes
 
 
-class ClaimSeen(NamedTuple):
+class ClaimSeen(msgspec.Struct, frozen=True):
     """What the ledger knows of a request id: its first turn, the highest turn, and whether it was disclaimed."""
 
     commitment: bytes
     stream: bytes
     height: int
-    idx: int
+    index: int
     turn: int
     disclaimed: bool
 

@@ -41,7 +41,7 @@ async def workers(database_dsn: DatabaseDsn) -> AsyncIterator[Database]:
 async def later_version(holder: DirectoryHolder, version: int) -> None:
     """Until the holder has it; the bound only ends a test that fails."""
     with trio.fail_after(10):
-        while holder.current.version < version:  # noqa: ASYNC110 - the holder offers no event, only its current value
+        while holder.current.version < version:
             await trio.sleep(0.01)
 
 
@@ -316,7 +316,7 @@ async def test_the_hint_is_sent_only_with_the_revision_that_stands(
         await apply(database, DOCUMENT, CHANGE)
         await apply(database, DOCUMENT, CHANGE)
         with trio.fail_after(10):
-            while not heard:  # noqa: ASYNC110 - filled by asyncpg's callback, outside Trio
+            while not heard:
                 await trio.sleep(0.01)
         await on_host(listening.fetch, "SELECT 1")
         assert heard == ["1"]

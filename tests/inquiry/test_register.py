@@ -18,6 +18,7 @@ from gateway.store.pool import Database, open_database
 from gateway.store.register import (
     LOOKUP_BY_CODE,
     LOOKUP_BY_NAME,
+    ClaimSeen,
     count_records,
     look_up_by_code,
     look_up_by_name,
@@ -131,9 +132,9 @@ async def test_claims_and_directory_version_come_with_the_records_in_the_order_a
         )  # fmt: skip
         assert [row.row is None for row in found] == [True, False, False, False]
         assert {row.directory_version for row in found} == {version}
-        assert found[0].claim == (bytes(32), b"s" * 16, 5, 6, 2, False)
+        assert found[0].claim == ClaimSeen(bytes(32), b"s" * 16, 5, 6, 2, False)
         assert found[1].claim is None
-        assert found[2].claim == (bytes(32), b"s" * 16, 5, 6, 0, True)
+        assert found[2].claim == ClaimSeen(bytes(32), b"s" * 16, 5, 6, 0, True)
         assert found[3].claim is None
         by_name = await look_up_by_name(
             gateway, parties=["mlit"] * 2, request_ids=[fresh, known], tokens=[(nobody, nobody)] * 2, today=TODAY

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, mldsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from gateway.ledger.block import Claim, build_block
+from gateway.ledger.block import build_block
 from gateway.ledger.stream import Stream, advance
-from gateway.store.ledger import LedgerStore
+from gateway.store.ledger import Claim, LedgerStore
 from gateway.store.pool import open_database
 from protocol.keys import (
     Algorithm,

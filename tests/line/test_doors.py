@@ -136,7 +136,7 @@ async def _fails_in_tls(ends: Ends, call: Callable[[Centre], Awaitable[None]]) -
 
 
 async def _ends_without_welcome(centre: Centre, ends: Ends, context: ssl.SSLContext) -> None:
-    with pytest.raises((trio.BrokenResourceError, AssertionError)):  # noqa: PT012 - at which step it shows is TLS 1.3's affair
+    with pytest.raises((trio.BrokenResourceError, AssertionError)):
         async with calling(centre, ends.peers[FIRST], context=context) as peer:
             await peer.tls.send_all(peer.hello())
             await peer.fault()

@@ -10,7 +10,7 @@ from protocol.frames import FrameType
 from protocol.keys import Purpose, context
 from protocol.ledger import BLOCK_CONTEXT, BlockKind, decode_entry, encode_entry
 from protocol.merkle import Tree, leaf_hash
-from protocol.messages import BlockShare, Refusal, ResponseBatch, Transient, encode
+from protocol.messages import BlockShare, Operation, ReceiptQuery, Refusal, Request, ResponseBatch, Transient, encode
 from protocol.outcomes import CATALOGUE, Outcome
 from protocol.states import State
 from tests.kit.lines import (
@@ -166,3 +166,16 @@ def test_a_recorded_outcome_without_its_proof_is_refused(outcome: Outcome) -> No
         assert refused.value.code is FaultCode.PROOF_INVALID
     else:
         assert len(pair.peer.receive_data(frame)) == 1
+
+
+def test_a_receipt_query_is_refused_for_cause_without_proof_but_answered_never() -> None:
+    query = Request(make_id(8), Operation.RECEIPT, 1_000, encode(ReceiptQuery(make_id(0))))
+    for outcome, believed in ((Outcome.SUSPENDED, True), (Outcome.EXACT, False), (Outcome.DISCLAIMED, False)):
+        pair = Pair().greet()
+        pair.deliver([query])
+        frame = pair.centre.send_transients([Transient(make_id(8), outcome, encode(Refusal()))])
+        if believed:
+            assert len(pair.peer.receive_data(frame)) == 1
+        else:
+            with pytest.raises(RemoteProtocolError):
+                pair.peer.receive_data(frame)

@@ -158,6 +158,7 @@ def test_the_block_its_root_and_range_proofs() -> None:
     assert header[4:6] == [mth(leaves), 7]
     assert header[4] == x(v["root"])
     assert leaf(x(v["header"])) == x(v["header_hash"]) == msgpack.unpackb(x(v["next_header"]))[3]
+    assert msgpack.unpackb(x(v["next_header"]))[4:] == [hashlib.sha256().digest(), 0, 1_790_000_000_000_000, 2]
     for case in v["ranges"]:
         run = dict(list(enumerate(leaves))[case["lo"] : case["hi"]])
         assert rebuild(run, 7, [x(node) for node in case["proof"]]) == header[4]

@@ -189,7 +189,7 @@ async def test_a_commit_without_an_answer_is_cut_off_and_unknown(database_dsn):
 
 async def end_when_asleep(database, pid):
     asleep = "SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'"
-    while not await database.fetch(asleep, pid):  # noqa: ASYNC110 (another process: there is no event to wait for)
+    while not await database.fetch(asleep, pid):
         await trio.sleep(POLL_S)
     await database.fetch("SELECT pg_terminate_backend($1)", pid)
 

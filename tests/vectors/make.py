@@ -17,7 +17,7 @@ from protocol.envelope import pack
 from protocol.frames import FrameType, encode_frame
 from protocol.handshake import Hello, Welcome, encode, hello_to_sign, welcome_to_sign
 from protocol.keys import Algorithm, KeysError, context
-from protocol.ledger import BLOCK_CONTEXT, BlockHeader, decode_entry, encode_header, header_hash
+from protocol.ledger import BLOCK_CONTEXT, close_header, decode_entry, encode_header, header_hash
 from protocol.merkle import Tree
 from protocol.messages import Notice, NoticeKind, Operation, ReceiptQuery, Request, RequestBatch, ResponseBatch
 from protocol.outcomes import Outcome
@@ -119,7 +119,7 @@ def make_block_vector(frozen: Frozen) -> dict[str, Any]:
     requests = [make_request(n) for n in range(7)]
     block = make_block(requests, outcome=Outcome.EXACT)
     block.signature = frozen.sign("block", BLOCK, context(BLOCK_CONTEXT) + block.header)
-    following = encode_header(BlockHeader(1, STREAM, 1, header_hash(block.header), bytes(32), 0, NOW_US, 2))
+    following = encode_header(close_header(stream=STREAM, height=1, previous=header_hash(block.header), at_us=NOW_US))
     first = decode_entry(block.responses[0].entry)
     fields = {name: getattr(first, name) for name in first.__struct_fields__}
     return {

@@ -1,0 +1,101 @@
+"""The centre a run measures: made in a directory of its own, started, and its subjects drawn from the same seed."""
+
+import os
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from bench.host import Host, describe_host
+from bench.measure import Parts
+from bench.plan import Subjects
+from gateway.app.configuration import read_configuration
+from gateway.app.setup import SEED, is_made, make_centre
+from gateway.app.supervisor import Running, database, running_gateway
+from gateway.inquiry.cases import known_residents
+from gateway.inquiry.synthetic import residents
+from gateway.store.embedded import SETTINGS
+from protocol.outcomes import Outcome
+
+NAMES_MAX = 5_000
+
+
+def make(data: Path, *, workers: int, count: int, say: Callable[[str], None]) -> None:
+    """Make the centre unless it is there already, and the subjects file beside it. Raises: SetupError."""
+    if not is_made(data):
+        make_centre(
+            data,
+            port=free_port(),
+            ops_port=free_port(),
+            workers=workers,
+            residents=count,
+            say=say,
+            progress=lambda _done, _of: None,
+        )
+    subjects_file(data).write_bytes(msgspec.msgpack.encode(subjects(count)))
+
+
+def subjects_file(data: Path) -> Path:
+    """Where the subjects of a centre lie."""
+    return data / "bench-subjects"
+
+
+def subjects(count: int) -> Subjects:
+    """Everyone of the register whose record is current, and those who share name and address with nobody."""
+    people = list(residents(SEED, count, known_residents(SEED)))
+    held = Counter((each.record.name, each.record.address) for each in people)
+    current = [each.record for each in people if each.expires_on is None and each.superseded_on is None]
+    names = [(each.name, each.address) for each in current if held[each.name, each.address] == 1]
+    return Subjects(codes=[each.code for each in current], names=names[:NAMES_MAX])
+
+
+@asynccontextmanager
+async def standing(data: Path, *, say: Callable[[str], None]) -> AsyncIterator[tuple[Running, Parts]]:
+    """The centre with all its processes; ended with the block. Its log goes to a file, not between the figures.
+
+    Raises: StartError, ConfigurationError.
+    """
+    configuration = read_configuration(data)
+    with _standard_error_to(data / "bench.log"):
+        async with database(configuration) as dsns, running_gateway(configuration, dsns, say=say) as gateway:
+            postmaster = int((_cluster(data) / "postmaster.pid").read_text().split("\n", 1)[0])
+            yield gateway, Parts(pids=gateway.pids, postmaster=postmaster)
+
+
+@contextmanager
+def _standard_error_to(log: Path) -> Iterator[None]:
+    """Standard error of this process, which its children inherit, goes to a file for a while."""
+    kept = os.dup(2)
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def host(data: Path) -> Host:
+    """This host, with the centre's database."""
+    version = (_cluster(data) / "PG_VERSION").read_text().strip()
+    return describe_host(postgres=version, fsync=SETTINGS["fsync"] == "on")
+
+
+def errors(outcomes: dict[str, int]) -> dict[str, int]:
+    """The outcomes that a run must not have."""
+    return {name: count for name, count in outcomes.items() if name != Outcome.EXACT.name}
+
+
+def free_port() -> int:
+    """A TCP port of this host that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _cluster(data: Path) -> Path:
+    return data / "postgres" / "cluster"

@@ -1,0 +1,85 @@
+"""How fast the ledger is verified: `python -m bench.verify`, a Task on standard input, a Verified on standard output.
+
+A process of its own on the host loop, over the ledger that the cases of the run have just written. Its own CPU time is
+one core at most; PostgreSQL's is beside it.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import trio
+
+from gateway.host import run_guest
+from gateway.ledger.verification import verify_ledger
+from gateway.store.errors import StoreError
+from gateway.store.ledger_audit import open_reader
+from gateway.store.pool import open_database
+from protocol.trust import Trust, decode_trust
+
+GOAL_PER_S = 200_000.0
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose ledger: the ops role's DSN and the trust bundle's path."""
+
+    dsn: str
+    trust: str
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What the verification read, how long it took, and how much CPU time the verifier itself used."""
+
+    entries: int
+    blocks: int
+    found: int
+    seconds: float
+    entries_per_s: float
+    cpu_percent: float
+    why: str = ""
+
+
+async def verify(dsn: str, trust: Trust) -> Verified:
+    """Verify once. Raises: StoreError."""
+    async with (
+        open_database(dsn, size=2, role="bench", statement_ms=0) as database,
+        open_reader(database) as reader,
+    ):
+        start, cpu_s = time.perf_counter(), time.process_time()
+        report = await verify_ledger(reader, trust)
+        seconds = time.perf_counter() - start
+        cpu_s = time.process_time() - cpu_s
+    return Verified(
+        entries=report.entries,
+        blocks=report.blocks,
+        found=report.found,
+        seconds=round(seconds, 3),
+        entries_per_s=round(report.entries / seconds, 1),
+        cpu_percent=round(100 * cpu_s / seconds, 1),
+        why="; ".join(str(finding) for finding in report.findings[:3]),
+    )
+
+
+async def measure_verification(task: Task) -> Verified:
+    """Run it in a process of its own; plain Trio. Raises: OSError, subprocess.CalledProcessError."""
+    done = await trio.run_process(
+        [sys.executable, "-m", "bench.verify"], stdin=msgspec.json.encode(task), capture_stdout=True
+    )
+    return msgspec.json.decode(done.stdout, type=Verified)
+
+
+def main() -> int:
+    """Run the task on standard input."""
+    task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
+    try:
+        found = run_guest(verify, task.dsn, decode_trust(Path(task.trust).read_bytes()))
+    except StoreError as error:
+        sys.stderr.write(f"bench.verify: {error}\n")
+        return 1
+    sys.stdout.buffer.write(msgspec.json.encode(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

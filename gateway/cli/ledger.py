@@ -1,0 +1,177 @@
+"""`sekisho ledger`: verify a ledger, rebuild what people query of it."""
+
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import msgspec
+
+from gateway.cli.place import data_option, reached
+from gateway.host import run_guest
+from gateway.ledger.errors import LedgerError
+from gateway.ledger.findings import Report
+from gateway.ledger.projection import project_all, rebuild
+from gateway.ledger.verification import NoteNotBelieved, read_note, verify_ledger
+from gateway.store.errors import StoreError
+from gateway.store.ledger_audit import open_reader
+from gateway.store.pool import Database, open_database
+from protocol.checkpoint import NOTE_BYTES_MAX, Checkpoint
+from protocol.trust import BUNDLE_BYTES_MAX, Trust, TrustError, decode_trust
+
+T = TypeVar("T")
+
+_dsn = click.option(
+    "--dsn", envvar="SEKISHO_DSN", show_envvar=True, help="Database, as a role that may read the ledger."
+)
+
+
+@click.group(name="ledger")
+def command() -> None:
+    """Verify the ledger, and rebuild the projection of it.
+
+    \b
+    Example:
+      sekisho ledger verify --data sekisho-demo
+      sekisho ledger verify --dsn postgresql://... --trust trust.bundle --checkpoint kept.note
+    """
+
+
+@command.command()
+@_dsn
+@data_option
+@click.option(
+    "--trust",
+    "trust_file",
+    type=click.Path(path_type=Path),
+    help="The centre's trust bundle; that of --data otherwise.",
+)
+@click.option(
+    "--checkpoint",
+    "notes",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A checkpoint someone kept; may be repeated. What it covers must still be there.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def verify(
+    dsn: str | None, data: Path | None, trust_file: Path | None, notes: tuple[Path, ...], *, as_json: bool
+) -> None:
+    """Recompute the whole ledger and name what does not fit.
+
+    Reads one snapshot and writes nothing; the gateway may go on working. The exit status is 0 when everything fits and
+    1 when something does not.
+    """
+    if trust_file is None:
+        if data is None:
+            raise click.UsageError("name the centre's trust bundle with --trust, or the centre with --data DIR")
+        trust_file = data / "trust.bundle"
+    trust = _trust(trust_file)
+    kept = [_kept(path, trust) for path in notes]
+    progress = _Progress()
+
+    async def run(database: Database) -> Report:
+        async with open_reader(database) as reader:
+            return await verify_ledger(reader, trust, kept=kept, progress=progress)
+
+    with _reported(), reached(dsn, data) as place:
+        report = _with_database(run, place, statement_ms=0)
+    progress.end()
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
+    else:
+        _print(report, kept)
+    if not report.sound:
+        sys.exit(1)
+
+
+@command.command()
+@_dsn
+@data_option
+@click.option("--rebuild", "anew", is_flag=True, help="Forget what was projected and begin again.")
+def project(dsn: str | None, data: Path | None, *, anew: bool) -> None:
+    """Fill the table of entries that people query from the blocks' bytes."""
+    with _reported(), reached(dsn, data) as place:
+        blocks = _with_database(rebuild if anew else project_all, place)
+    click.echo(f"{blocks} blocks projected")
+
+
+class _Progress:
+    """One line on a terminal, renewed a few times a second."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        self._began = self._last = time.monotonic()
+
+    def __call__(self, report: Report) -> None:
+        now = time.monotonic()
+        if self._shown and now - self._last >= 0.2:
+            self._last = now
+            rate = report.entries / (now - self._began)
+            click.echo(f"\r{report.blocks:,} blocks, {report.entries:,} entries, {rate:,.0f}/s", err=True, nl=False)
+
+    def end(self) -> None:
+        """Clear the line."""
+        if self._shown:
+            click.echo("\r\x1b[K", err=True, nl=False)
+
+
+def _print(report: Report, kept: Sequence[Checkpoint]) -> None:
+    for finding in report.findings:
+        click.echo(str(finding))
+    if report.found > len(report.findings):
+        click.echo(f"... and {report.found - len(report.findings)} more")
+    click.echo(
+        f"{report.streams} streams, {report.blocks} blocks, {report.entries} entries, {report.claims} claims,"
+        f" {report.checkpoints} checkpoints over {report.leaves} blocks;"
+        f" {report.uncovered} blocks not yet in the tree, {report.unprojected} not yet projected"
+    )
+    if report.sound:
+        covered = f"; what {len(kept)} kept checkpoints cover is all there" if kept else ""
+        click.echo(f"everything fits{covered}")
+    else:
+        click.echo(f"{report.found} things do not fit")
+
+
+def _trust(path: Path) -> Trust:
+    try:
+        return decode_trust(_read(path, BUNDLE_BYTES_MAX))
+    except TrustError as error:
+        raise click.ClickException(f"--trust {path}: {error}") from error
+
+
+def _kept(path: Path, trust: Trust) -> Checkpoint:
+    try:
+        return read_note(_read(path, NOTE_BYTES_MAX).decode(), trust)
+    except (NoteNotBelieved, UnicodeDecodeError) as error:
+        raise click.ClickException(f"--checkpoint {path}: not a checkpoint of this centre: {error}") from error
+
+
+def _read(path: Path, bytes_max: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(bytes_max + 1)
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be read: {error.strerror}; name a file that can") from error
+
+
+def _with_database(run: Callable[[Database], Awaitable[T]], dsn: str, *, statement_ms: int = 600_000) -> T:
+    async def connected() -> T:
+        async with open_database(dsn, size=2, role="ledger", read_write=False, statement_ms=statement_ms) as database:
+            return await run(database)
+
+    result = run_guest(connected)
+    if result is None:
+        raise click.Abort
+    return result
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except (StoreError, LedgerError) as error:
+        raise click.ClickException(str(error)) from error

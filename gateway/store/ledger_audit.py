@@ -1,0 +1,276 @@
+"""Reading the whole ledger once, in one snapshot, for verification.
+
+Two read-only transactions share a snapshot: one streams through cursors, the other answers single questions meanwhile.
+
+What belongs to one block comes from four cursors in the order (stream, height), merged here: the block, its leaf, and
+one digest each over its claim rows and its projected rows, made by the server. A digest is the SHA-256 of the rows'
+fields, in the order of idx, every field of fixed length or after its length, so that unequal rows give unequal bytes.
+`claim_bytes` and `projected_bytes` make the same bytes from an entry. The server hashes what it has to read anyway; a
+server that lied about a digest could lie about the rows as well.
+
+Cost: one sort of the claims and one of the projection, on the server's disk where they exceed its memory; here, memory
+for a batch of blocks.
+"""
+
+import struct
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, NamedTuple
+
+from gateway.store.pool import Database, PinnedConnection
+
+BLOCKS_A_FETCH: Final = 16
+"""Few, so that the server makes the next ones while these are checked: 16 full blocks are 5 MB."""
+ROWS_A_FETCH: Final = 2048
+POSTGRES_EPOCH_US: Final = 946_684_800_000_000
+"""2000-01-01 in microseconds since 1970: PostgreSQL's own zero of time."""
+
+_BLOCKS: Final = """
+select stream, height, header, key_id, signature, entries from ledger.block order by stream, height
+"""
+_PLACES: Final = """
+select stream, height, position, hash from ledger.checkpoint_leaf order by stream, height
+"""
+_CLAIMS: Final = """
+select stream, height, count(*) filter (where turn <> -1),
+  pg_catalog.sha256(string_agg(
+    int4send(idx) || int4send(case when turn between 1 and 8 then 1 else turn end)
+    || int4send(octet_length(request_id)) || request_id || int4send(octet_length(commitment)) || commitment
+    || int4send(octet_length(party)) || convert_to(party, 'UTF8'),
+    ''::bytea order by idx, turn) filter (where turn <> -1)),
+  array_agg(int4send(idx) || int4send(octet_length(request_id)) || request_id
+    || int4send(octet_length(commitment)) || commitment || convert_to(party, 'UTF8') order by idx)
+    filter (where turn = -1)
+from ledger.claim group by stream, height order by stream, height
+"""
+_PROJECTED: Final = """
+select stream, height, count(*),
+  pg_catalog.sha256(string_agg(
+    int4send(idx) || uuid_send(request_id) || timestamptz_send(at) || int2send(operation) || int2send(step)
+    || int2send(outcome) || int2send(kind) || int8send(yen) || int8send(commission) || int4send(terms)
+    || int4send(octet_length(party)) || convert_to(party, 'UTF8')
+    || int4send(octet_length(line)) || convert_to(line, 'UTF8')
+    || int4send(octet_length(matter)) || convert_to(matter, 'UTF8')
+    || int4send(octet_length(counterparty)) || convert_to(counterparty, 'UTF8'),
+    ''::bytea order by idx))
+from ledger.entry group by stream, height order by stream, height
+"""
+_CLAIMS_OF: Final = """
+select idx, turn, party, request_id, commitment from ledger.claim where stream = $1 and height = $2 order by idx, turn
+"""
+_PROJECTED_OF: Final = """
+select idx, uuid_send(request_id), timestamptz_send(at), operation, step, outcome, kind, yen, commission, terms,
+  party, line, matter, counterparty
+from ledger.entry where stream = $1 and height = $2 order by idx
+"""
+_FIRSTS: Final = """
+select c.stream, c.height, c.idx from unnest($1::text[], $2::bytea[]) with ordinality as w (party, request_id, o)
+left join ledger.claim c on c.party = w.party and c.request_id = w.request_id and c.turn = 0
+order by w.o
+"""
+_TURNS: Final = """
+select party, request_id, count(*), max(turn) from ledger.claim where turn > 0
+group by party, request_id having count(*) <> max(turn) limit $1
+"""
+_CLAIM_FIXED: Final = struct.Struct(">iii16si32si").pack
+_PROJECTED_FIXED: Final = struct.Struct(">i16sqhhhhqqi").pack
+_LENGTH: Final = struct.Struct(">i").pack
+
+
+class BlockRow(NamedTuple):
+    """Everything about one (stream, height); None for what is not there."""
+
+    stream: bytes
+    height: int
+    header: bytes | None
+    key_id: str | None
+    signature: bytes | None
+    entries: bytes | None
+    position: int | None
+    leaf: bytes | None
+    claims: int | None
+    claims_digest: bytes | None
+    marks: list[bytes] | None
+    projected: int | None
+    projected_digest: bytes | None
+
+
+def claim_bytes(index: int, repeat: int, request_id: bytes, commitment: bytes, party: bytes) -> bytes:
+    """What a claim row's digest covers; repeat: 1 for any repeat, else 0. Lengths must be 16 and 32."""
+    return _CLAIM_FIXED(index, repeat, 16, request_id, 32, commitment, len(party)) + party
+
+
+def mark_of(index: int, request_id: bytes, commitment: bytes, party: bytes) -> bytes:
+    """A disclaimer's mark as `BlockRow.marks` holds it."""
+    return _LENGTH(index) + _LENGTH(len(request_id)) + request_id + _LENGTH(len(commitment)) + commitment + party
+
+
+def marked_id(mark: bytes) -> bytes:
+    """The request id inside a mark."""
+    return mark[8 : 8 + int.from_bytes(mark[4:8], "big")]
+
+
+def projected_bytes(
+    index: int, request_id: bytes, at_us: int, numbers: tuple[int, int, int, int, int, int, int], texts: bytes
+) -> bytes:
+    """What a projected row's digest covers.
+
+    numbers: operation, step, outcome, kind, yen, commission, terms. texts: party, line, matter, counterparty, each by
+    `text_bytes`. Raises: struct.error for numbers that no row can hold.
+    """
+    return _PROJECTED_FIXED(index, request_id, at_us - POSTGRES_EPOCH_US, *numbers) + texts
+
+
+def text_bytes(text: str) -> bytes:
+    """A text after its length."""
+    data = text.encode()
+    return _LENGTH(len(data)) + data
+
+
+class LedgerReader:
+    """One snapshot of the ledger. Made by `open_reader`; the streams are for one task, one after another."""
+
+    def __init__(self, cursors: PinnedConnection, questions: PinnedConnection) -> None:
+        self._cursors = cursors
+        self._questions = questions
+
+    async def blocks(self) -> "Blocks":
+        """All blocks, and whatever names a block that is not there, by stream and height."""
+        return Blocks(
+            [
+                await self._cursor("blocks", _BLOCKS, BLOCKS_A_FETCH),
+                await self._cursor("places", _PLACES, ROWS_A_FETCH),
+                await self._cursor("claims", _CLAIMS, BLOCKS_A_FETCH),
+                await self._cursor("projected", _PROJECTED, BLOCKS_A_FETCH),
+            ]
+        )
+
+    async def leaves(self) -> "Cursor":
+        """All leaves by position: position, hash."""
+        return await self._cursor(
+            "leaves", "select position, hash from ledger.checkpoint_leaf order by position", ROWS_A_FETCH
+        )
+
+    async def nodes(self) -> "Cursor":
+        """All stored nodes in the order in which they became complete: level, place, hash."""
+        return await self._cursor(
+            "nodes",
+            "select level, place, hash from ledger.checkpoint_node"
+            " order by ((place + 1)::numeric * (2::numeric ^ level)), level, place",
+            ROWS_A_FETCH,
+        )
+
+    async def notes(self) -> "Cursor":
+        """All checkpoints by size: size, note, at_us."""
+        return await self._cursor(
+            "notes", "select size, note, at_us from ledger.checkpoint order by size", ROWS_A_FETCH
+        )
+
+    async def streams(self) -> set[bytes]:
+        """Ids of all streams."""
+        return {row[0] for row in await self._questions.fetch("select id from ledger.stream")}
+
+    async def projected_to(self) -> dict[bytes, int]:
+        """Up to which height each stream is projected."""
+        return {row[0]: row[1] for row in await self._questions.fetch("select * from ledger.projected")}
+
+    async def claims_of(self, stream: bytes, height: int) -> list[Any]:
+        """A block's claims: idx, turn, party, request id, commitment. Reads all claims: for few questions only."""
+        return await self._questions.fetch(_CLAIMS_OF, stream, height)
+
+    async def projected_of(self, stream: bytes, height: int) -> list[bytes]:
+        """A block's projected rows, each as `projected_bytes`."""
+        rows = await self._questions.fetch(_PROJECTED_OF, stream, height)
+        return [
+            _LENGTH(row[0])
+            + row[1]
+            + row[2]
+            + struct.pack(">hhhhqqi", *row[3:10])
+            + b"".join([text_bytes(text) for text in row[10:14]])
+            for row in rows
+        ]
+
+    async def firsts(self, wanted: Sequence[tuple[str, bytes]]) -> list[tuple[bytes, int, int] | None]:
+        """Where the first entry of each (party, request id) stands: stream, height, index."""
+        rows = await self._questions.fetch(_FIRSTS, [party for party, _ in wanted], [rid for _, rid in wanted])
+        return [None if row[0] is None else (row[0], row[1], row[2]) for row in rows]
+
+    async def gaps_in_turns(self, limit: int) -> list[Any]:
+        """Request ids whose repeats are not numbered 1, 2, 3 ...: party, request id, count, highest."""
+        return await self._questions.fetch(_TURNS, limit)
+
+    async def _cursor(self, name: str, sql: str, rows: int) -> "Cursor":
+        await self._cursors.execute(f"declare audit_{name} no scroll cursor for {sql}")
+        return Cursor(self._cursors, f"fetch {rows} from audit_{name}")
+
+
+class Cursor:
+    """Rows of one query, a batch at a time; ends with the reader's transaction."""
+
+    def __init__(self, connection: PinnedConnection, fetch: str) -> None:
+        self._connection = connection
+        self._fetch = fetch
+        self._rows: list[Any] = []
+        self._at = 0
+
+    async def batch(self) -> list[Any]:
+        """The next rows; none at the end."""
+        return await self._connection.fetch(self._fetch)
+
+    async def one(self) -> Any:
+        """The next row, or None at the end."""
+        if self._at == len(self._rows):
+            self._rows = await self.batch()
+            self._at = 0
+            if not self._rows:
+                return None
+        self._at += 1
+        return self._rows[self._at - 1]
+
+
+_WIDTHS: Final = (4, 2, 3, 2)
+_NOTHING: Final = tuple((None,) * width for width in _WIDTHS)
+
+
+class Blocks:
+    """Blocks, leaves, claims and projected rows, four sorted cursors merged by (stream, height)."""
+
+    def __init__(self, cursors: Sequence[Cursor]) -> None:
+        self._cursors = cursors
+        self._heads: list[Any] | None = None
+
+    async def batch(self) -> list[BlockRow]:
+        """The next rows; none at the end."""
+        if self._heads is None:
+            self._heads = [await cursor.one() for cursor in self._cursors]
+        heads = self._heads
+        rows: list[BlockRow] = []
+        while len(rows) < BLOCKS_A_FETCH:
+            keys = [None if head is None else (head[0], head[1]) for head in heads]
+            key = min((key for key in keys if key is not None), default=None)
+            if key is None:
+                break
+            fields: list[Any] = [*key]
+            for n, cursor in enumerate(self._cursors):
+                if keys[n] == key:
+                    fields += heads[n][2:]
+                    heads[n] = await cursor.one()
+                else:
+                    fields += _NOTHING[n]
+            rows.append(BlockRow(*fields))
+        return rows
+
+
+@asynccontextmanager
+async def open_reader(database: Database) -> AsyncIterator[LedgerReader]:
+    """A reader on one snapshot of the ledger, from two connections of the database (size 2 or more)."""
+    async with (
+        database.transaction(isolation="repeatable read", readonly=True) as cursors,
+        database.transaction(isolation="repeatable read", readonly=True) as questions,
+    ):
+        snapshot = (await cursors.fetch("select pg_catalog.pg_export_snapshot()"))[0][0]
+        await questions.execute(f"set transaction snapshot '{snapshot}'")
+        for connection in (cursors, questions):
+            # Nothing but what the server brings: no function or operator of a schema that someone else may write.
+            await connection.execute("set local search_path = pg_catalog; set local enable_hashjoin = off")
+        yield LedgerReader(cursors, questions)

@@ -1,0 +1,97 @@
+"""A guest Trio waits in the host loop, not in a thread: the fast way is taken, and nothing is lost by it."""
+
+import threading
+
+import pytest
+import trio
+
+from gateway import waiting
+from gateway.host import on_host, run_guest
+
+
+def test_this_trio_has_the_shape_that_is_looked_for() -> None:
+    async def main() -> tuple[int, int]:
+        await trio.sleep(0.01)
+        a, b = trio.socket.socketpair()
+        with a, b:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(b.recv, 1)
+                await trio.sleep(0.01)
+                await a.send(b"x")
+        (wait,) = waiting._waits.values()
+        return wait.waits, threading.active_count()
+
+    taken = run_guest(main)
+    assert taken is not None
+    waits, threads = taken
+    assert waits >= 2
+    assert threads == 1
+
+
+def test_timers_sockets_and_the_host_all_wake_an_idle_guest() -> None:
+    async def main() -> list[str]:
+        woken = []
+        a, b = trio.socket.socketpair()
+
+        async def by_socket() -> None:
+            await b.recv(1)
+            woken.append("socket")
+
+        async def by_host() -> None:
+            import asyncio
+
+            await on_host(asyncio.sleep, 0.02)
+            woken.append("host")
+
+        async def by_thread() -> None:
+            await trio.to_thread.run_sync(threading.Event().wait, 0.03)
+            woken.append("thread")
+
+        with a, b, trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                for wake in (by_socket, by_host, by_thread):
+                    nursery.start_soon(wake)
+                await trio.sleep(0.01)
+                woken.append("timer")
+                await trio.sleep(0.05)
+                await a.send(b"x")
+        return sorted(woken)
+
+    assert run_guest(main) == ["host", "socket", "thread", "timer"]
+
+
+def test_a_guest_goes_to_the_thread_where_the_shape_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_SHAPE", "something else")
+
+    async def main() -> int:
+        await trio.sleep(0.01)
+        (wait,) = waiting._waits.values()
+        return wait.waits
+
+    assert run_guest(main) == 0
+
+
+def test_a_run_leaves_nothing_watched_behind() -> None:
+    async def main() -> None:
+        await trio.sleep(0.001)
+
+    run_guest(main)
+    assert not waiting._waits
+
+
+@pytest.mark.guest
+async def test_many_tasks_between_the_loops_all_return() -> None:
+    import asyncio
+
+    done = []
+
+    async def one(number: int) -> None:
+        await on_host(asyncio.sleep, (number % 7) / 1000)
+        await trio.sleep((number % 5) / 1000)
+        done.append(number)
+
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            for number in range(500):
+                nursery.start_soon(one, number)
+    assert sorted(done) == list(range(500))
