@@ -94,6 +94,7 @@ class _Session:
         self.pinged = False
         self.leaving = False
         self.scope = trio.CancelScope()
+        self.fruitful = False
         self.wake = trio.Event()
 
 
@@ -109,8 +110,8 @@ class LineClient:
         self._sessions: dict[int, _Session] = {}
         self._changed = trio.Event()
         self._refused: str | None = None
-        self._lost = False
         self._backoff_s = BACKOFF_S_FIRST
+        self._fruitless = 0
         self.slots = 0
         self.checkpoint: str | None = None
         """The latest checkpoint note that came as a NOTICE (unverified here)."""
@@ -191,14 +192,12 @@ class LineClient:
     async def _connect_all(self, nursery: trio.Nursery) -> None:
         spare = 0
         while True:
-            if self._lost:  # a centre that greets and then ends the line must not be dialled without pause
-                self._lost = False
-                await self._back_off()
-                continue
             if self._sessions and len(self._sessions) >= self.slots:
                 spare = 0
                 await self._changed.wait()
                 continue
+            if self._fruitless:  # sessions that stood and were closed before they answered anything
+                await self._pause(min(BACKOFF_S_FIRST * 2 ** min(self._fruitless, 8), BACKOFF_S_MAX))
             try:
                 with trio.fail_after(limits.HANDSHAKE_MS_MAX / 1000):
                     tls, session = await self._connect()
@@ -219,6 +218,7 @@ class LineClient:
                     spare = 0
                     await self._pause(1.0)
                 continue
+            self._backoff_s = BACKOFF_S_FIRST
             self._sessions[session.slot] = session
             self._note_change()
             nursery.start_soon(self._serve, tls, session)
@@ -283,9 +283,10 @@ class LineClient:
             self._refused = str(errors.exceptions[0]) or "the connection was lost"
             log.info("line_lost", code=type(errors.exceptions[0]).__name__)
         finally:
-            self._lost = self._lost or not session.leaving
             if self._sessions.get(session.slot) is session:
                 del self._sessions[session.slot]
+            if not session.fruitful and not session.leaving:
+                self._fruitless += 1
             session.line.close()
             # The same ids go out again on another connection: the centre answers each once.
             self._queue.extendleft(each for each in reversed(session.in_flight.values()) if not each.given_up)
@@ -354,10 +355,11 @@ class LineClient:
 
     def _take(self, session: _Session, event: object) -> None:
         if isinstance(event, ResultsReceived):
-            self._backoff_s = BACKOFF_S_FIRST
             self._refused = None
             for result in event.results:
                 waiting = session.in_flight.pop(result.request.request_id, None)
+                self._fruitless = 0
+                session.fruitful = True
                 if waiting is not None:
                     waiting.result = result
                     waiting.answered.set()
