@@ -2,7 +2,7 @@
 
 Each worker binds the line's port with SO_REUSEPORT; the supervisor holds the port so that it stays ours between two
 workers' lives. A child that dies is started again after a back-off that grows while it keeps dying. SIGTERM or Ctrl-C:
-the workers drain (each ends its stream), then ops, then the database; a second one does not wait. SIGHUP goes on to
+the workers drain (each ends its stream), then ops, then the database, each within a bound. SIGHUP goes on to
 the children, which read certificates and directory anew and drop no line.
 
 Plain Trio: nothing here needs the host loop. Source: DESIGN section 4.

@@ -46,6 +46,8 @@ log = structlog.get_logger()
 
 LISTEN_BACKLOG = 512
 CHECKPOINT_POLL_S = 0.5
+STATEMENT_MS_MAX = 5_000
+COMMIT_S_MAX = 10.0
 PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan"}
 """A worker's statements are few and their plans do not depend on values: planning anew costs more than running."""
 LOAD_S = 1.0

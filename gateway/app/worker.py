@@ -279,8 +279,13 @@ class Worker:
                     self.settle(asked, Outcome.BUSY, encode(Refusal(retry_after_ms=BUSY_RETRY_MS)))
 
     def record(self, finals: list[Final]) -> None:
-        """Into the commit stage. Its inbox holds all that the stages before it may, so it is never full."""
-        self._record.put_nowait("block", finals, weight=len(finals))
+        """Into the commit stage; what finds it full was not written and may be sent again."""
+        try:
+            self._record.put_nowait("block", finals, weight=len(finals))
+        except InboxFull:
+            for final in finals:
+                if isinstance(final.source, Asked):
+                    self.settle(final.source, Outcome.BUSY, encode(Refusal(retry_after_ms=BUSY_RETRY_MS)))
 
     def settle(self, asked: Asked, outcome: Outcome, body: bytes) -> None:
         """Answer without recording."""
@@ -365,9 +370,14 @@ class Worker:
         if not waiting:
             return
         first, *others = waiting
+        try:
+            self._search.put_nowait(first.party, [first])
+        except InboxFull:  # all of them, one after the other: each would only meet the same full inbox
+            for each in waiting:
+                self.settle(each, Outcome.BUSY, encode(Refusal(retry_after_ms=BUSY_RETRY_MS)))
+            return
         first.parked = others or None
         self._open[first.party, first.request.request_id] = first
-        self.to_search([first])
 
     def _count_transients(self, refused: list[Transient]) -> None:
         self._gauges.observe_requests([(0, each.outcome, 0) for each in refused])
@@ -390,6 +400,7 @@ class Worker:
             for asked in parked:
                 asked.done = True
                 asked.origin.refuse([transient(asked.request.request_id, Outcome.PENDING)])
+                self._gauges.observe_requests([(asked.request.operation, int(Outcome.PENDING), self._age_us(asked))])
 
     def _expire(self, asked: Asked) -> None:
         asked.done = True

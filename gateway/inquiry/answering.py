@@ -58,7 +58,7 @@ def answer_by_code(query: InquiryByCode, row: SealedRow | None, keys: RegisterKe
         record = keys.open_record(row)
         try:
             head = decode_head(record)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, ValueError):  # ValueError: text that is not UTF-8
             raise RegisterCorrupt(row.record_id, "is not a record") from None
         # A stored record with this very code proves the code: its check digit need not be looked at again.
         if head.code != query.code or head.schema != SCHEMA:
@@ -106,7 +106,7 @@ def answer_by_name(query: InquiryByName, rows: Sequence[SealedRow], keys: Regist
 def _candidate(row: SealedRow, plaintext: bytes, asked: set[bytes], index_key: bytes) -> ResidentRecord:
     try:
         record = decode_record(plaintext)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError):  # ValueError: text that is not UTF-8
         raise RegisterCorrupt(row.record_id, "is not a record") from None
     if record.schema != SCHEMA or asked.isdisjoint(name_tokens(index_key, record)):
         raise RegisterCorrupt(row.record_id, "is not a record the question finds")

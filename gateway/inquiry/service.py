@@ -136,7 +136,12 @@ class Service:
             if asked.off_clock is not None:
                 self._outlet.settle(asked, Outcome(asked.off_clock), _EMPTY)
                 continue
-            final = self._first(asked, row, now_us)
+            try:
+                final = self._first(asked, row, now_us)
+            except Exception as error:
+                log.error("request_failed", exc_info=True)
+                self._unavailable([asked], type(error).__name__)
+                continue
             if final is not None:
                 finals.append(final)
         if known:

@@ -193,6 +193,9 @@ class Recorder:
                 if keys & seen:
                     losers.append(final)
                 seen |= keys
+        if not losers:  # the store contradicts itself: nothing was written, and trying for ever would hold up all
+            self._failed(finals)
+            return []
         self._lost(losers)
         lost = set(map(id, losers))
         return [final for final in finals if id(final) not in lost]

@@ -40,6 +40,9 @@ CONNECT_S_MAX: Final = 5.0
 ACQUIRE_S_MAX: Final = 5.0
 STATEMENT_MS_MAX: Final = 30_000
 COMMIT_S_MAX: Final = 30.0
+READ_GRACE_S: Final = 1.0
+"""How much longer than the server may take a statement is waited for, before its connection is cut."""
+READ_S_UNBOUNDED: Final = 86_400.0
 CLOSE_S_MAX: Final = 5.0
 BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_S_MAX: Final = 1.0
@@ -65,6 +68,7 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True):
     connect_s: float
     acquire_s: float
     commit_s: float
+    read_s: float
     statement_cache: int
     target: str  # asyncpg's target_session_attrs
     parameters: dict[str, str]
@@ -125,10 +129,7 @@ class PinnedConnection:
         if commit:
             rows: list[Row] = await self._committing(connection, connection.fetch, sql, *args)
             return rows
-        try:
-            rows = await on_host(connection.fetch, sql, *args)
-        except _FAILURES as error:
-            _raise_typed(connection, error, commit=False)
+        rows = await self._reading(connection, connection.fetch, sql, *args)
         return rows
 
     async def fetchrow(self, sql: str, *args: object, commit: bool = False) -> Row | None:
@@ -144,10 +145,7 @@ class PinnedConnection:
         if commit:
             status: str = await self._committing(connection, connection.execute, sql, *args)
             return status
-        try:
-            status = await on_host(connection.execute, sql, *args)
-        except _FAILURES as error:
-            _raise_typed(connection, error, commit=False)
+        status = await self._reading(connection, connection.execute, sql, *args)
         return status
 
     async def execute_commit(self, sql: str, *args: object) -> str:
@@ -224,6 +222,16 @@ class PinnedConnection:
             raise StoreUnavailable("the connection was lost inside a transaction")
         self._connection = await self._connector.connect()
         return self._connection
+
+    async def _reading(self, connection: Any, fn: Callable[..., Awaitable[Any]], *args: object) -> Any:
+        # The server bounds a statement; this bounds a network that swallows its answer.
+        cut = asyncio.get_running_loop().call_later(self._connector.settings.read_s, connection.terminate)
+        try:
+            return await on_host(fn, *args)
+        except _FAILURES as error:
+            _raise_typed(connection, error, commit=False)
+        finally:
+            cut.cancel()
 
     async def _committing(self, connection: Any, fn: Callable[..., Awaitable[Any]], *args: object) -> Any:
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -381,6 +389,7 @@ async def open_database(
         connect_s=connect_s,
         acquire_s=acquire_s,
         commit_s=commit_s,
+        read_s=statement_ms / 1000 + READ_GRACE_S if statement_ms else READ_S_UNBOUNDED,
         statement_cache=statement_cache,
         target="read-write" if read_write else "any",
         parameters={
