@@ -97,7 +97,14 @@ async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None
     keystore = open_keystore(configuration.keystore_uri, lambda: passphrase_from_file(configuration.passphrase_file))
     try:
         async with (
-            open_database(birth.gateway_dsn, size=2, role=f"worker {birth.slot}", session=PLANNED_ONCE) as database,
+            open_database(
+                birth.gateway_dsn,
+                size=2,
+                role=f"worker {birth.slot}",
+                statement_ms=STATEMENT_MS_MAX,
+                commit_s=COMMIT_S_MAX,
+                session=PLANNED_ONCE,
+            ) as database,
             database.pinned() as fast,
             database.pinned() as slow,
             database.pinned() as writing,

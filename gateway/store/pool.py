@@ -126,10 +126,8 @@ class PinnedConnection:
         connection = self._connection
         if connection is None or connection.is_closed():
             connection = await self._connect()
-        if commit:
-            rows: list[Row] = await self._committing(connection, connection.fetch, sql, *args)
-            return rows
-        rows = await self._reading(connection, connection.fetch, sql, *args)
+        call = self._committing if commit else self._reading
+        rows: list[Row] = await call(connection, connection.fetch, sql, *args)
         return rows
 
     async def fetchrow(self, sql: str, *args: object, commit: bool = False) -> Row | None:
@@ -142,10 +140,8 @@ class PinnedConnection:
         connection = self._connection
         if connection is None or connection.is_closed():
             connection = await self._connect()
-        if commit:
-            status: str = await self._committing(connection, connection.execute, sql, *args)
-            return status
-        status = await self._reading(connection, connection.execute, sql, *args)
+        call = self._committing if commit else self._reading
+        status: str = await call(connection, connection.execute, sql, *args)
         return status
 
     async def execute_commit(self, sql: str, *args: object) -> str:
