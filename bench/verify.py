@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import trio
 
+from gateway.collector import settle_collector
 from gateway.host import run_guest
 from gateway.ledger.verification import verify_ledger
 from gateway.store.errors import StoreError
@@ -47,6 +48,7 @@ async def verify(dsn: str, trust: Trust) -> Verified:
         open_reader(database) as reader,
     ):
         start, cpu_s = time.perf_counter(), time.process_time()
+        settle_collector()
         report = await verify_ledger(reader, trust)
         seconds = time.perf_counter() - start
         cpu_s = time.process_time() - cpu_s

@@ -21,6 +21,7 @@ from gateway.app.children import Birth, Word, configuration_path, read_birth, sa
 from gateway.app.configuration import Configuration, ConfigurationError, read_configuration
 from gateway.app.keys import MonthKeys, line_signer, signer
 from gateway.app.worker import Centre, Worker
+from gateway.collector import settle_collector
 from gateway.directory.errors import DirectoryError
 from gateway.directory.holder import DirectoryHolder
 from gateway.host import run_guest
@@ -186,6 +187,7 @@ async def _run(
         now_us=now_us,
     )
     listener = _listen(birth)
+    settle_collector()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(holder.listen, birth.gateway_dsn)

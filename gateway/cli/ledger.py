@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from gateway.cli.place import data_option, reached
+from gateway.collector import settle_collector
 from gateway.host import run_guest
 from gateway.ledger.errors import LedgerError
 from gateway.ledger.findings import Report
@@ -74,6 +75,7 @@ def verify(
     progress = _Progress()
 
     async def run(database: Database) -> Report:
+        settle_collector()
         async with open_reader(database) as reader:
             return await verify_ledger(reader, trust, kept=kept, progress=progress)
 
