@@ -98,6 +98,7 @@ class Worker:
         self._directory = directory
         self._sign_welcome = sign_welcome
         self._gauges = gauges
+        self._to_show: list[Callable[[], None]] = []
         self._standings: dict[tuple[str, str], Standing] = {}
         self._open: dict[tuple[str, bytes], Asked] = {}
         self._answer = self._new_inbox()
@@ -159,8 +160,8 @@ class Worker:
 
     async def _answering(self, service: Service, batch: "list[list[Asked]]") -> None:
         flat = [asked for frame in batch for asked in frame]
-        self._gauges.observe_batch(len(flat))
         await service.answer(flat)
+        self._gauges.observe_batch(len(flat))
 
     async def _searching(self, service: Service, batch: "list[list[Asked]]") -> None:
         await service.search([asked for frame in batch for asked in frame])
@@ -172,6 +173,10 @@ class Worker:
             if isinstance(source, Asked):
                 source.recording = True
         await recorder.work([final for final in finals if not self._late(final)])
+        await trio.lowlevel.checkpoint()  # what was released leaves first, then it is counted
+        for show in self._to_show:
+            show()
+        self._to_show.clear()
 
     def _late(self, final: Final) -> bool:
         """Dropped before it was committed: its asker has been told already."""
@@ -314,7 +319,7 @@ class Worker:
             opened.pop((asked.party, asked.request.request_id), None)
             if asked.parked:
                 self._unpark(asked)
-        self._gauges.observe_requests(counted)
+        self._to_show.append(lambda: self._gauges.observe_requests(counted))
 
     def lost(self, finals: list[Final]) -> None:
         """Another worker recorded these ids first: they are answered again, as what they are now."""
@@ -338,7 +343,8 @@ class Worker:
 
     def block(self, *, entries: int, sign_s: float, commit_s: float) -> None:
         """The recorder's observer."""
-        self._gauges.observe_block(entries=entries, sign_us=int(sign_s * 1e6), commit_us=int(commit_s * 1e6))
+        sign_us, commit_us = int(sign_s * 1e6), int(commit_s * 1e6)
+        self._to_show.append(lambda: self._gauges.observe_block(entries=entries, sign_us=sign_us, commit_us=commit_us))
 
     def notify(self, notice: Notice) -> None:
         """A NOTICE to every line."""

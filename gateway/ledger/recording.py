@@ -159,8 +159,9 @@ class Recorder:
                 return
             else:
                 self.stream = advance(self.stream, draft.header)
-            self._observer.block(entries=len(finals), sign_s=signed - began, commit_s=trio.current_time() - signed)
+            commit_s = trio.current_time() - signed
             self._release(finals, draft, key_id, signature)
+            self._observer.block(entries=len(finals), sign_s=signed - began, commit_s=commit_s)
             return
 
     async def _resolve(self, draft: Draft) -> bool:

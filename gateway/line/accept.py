@@ -34,7 +34,8 @@ log = structlog.get_logger()
 
 HANDSHAKES_MAX = 256
 """Connections that may be in their handshake at once; further ones wait in the listen queue."""
-READ_BYTES = 256 << 10
+READ_BYTES = 16 << 10
+"""A TLS record holds no more, and a read gives no more than a record."""
 FAULT_WRITE_S = 1.0
 WATCH_S = 0.5
 

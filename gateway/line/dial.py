@@ -45,7 +45,8 @@ RETRY_S_FIRST = 0.05
 RETRY_S_MAX = 1.0
 SLOT_TRIES = 16
 """Connections tried for a slot that is still missing before waiting a while."""
-READ_BYTES = 256 << 10
+READ_BYTES = 16 << 10
+"""A TLS record holds no more, and a read gives no more than a record."""
 NOTICES_KEPT = 64
 FAULT_WRITE_S = 1.0
 WATCH_S = 0.5
