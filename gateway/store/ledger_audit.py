@@ -22,6 +22,8 @@ from gateway.store.pool import Database, PinnedConnection
 BLOCKS_A_FETCH: Final = 16
 """Few, so that the server makes the next ones while these are checked: 16 full blocks are 5 MB."""
 ROWS_A_FETCH: Final = 2048
+AUDIT_SESSION: Final = {"work_mem": "128MB"}
+"""Session settings for an audit: the claims are sorted by block, in memory up to a million or so."""
 POSTGRES_EPOCH_US: Final = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970: PostgreSQL's own zero of time."""
 
