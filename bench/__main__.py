@@ -1,5 +1,6 @@
 """`python -m bench`: measure a centre of its own on this host and write the figures down."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -50,7 +51,13 @@ class Latest(msgspec.Struct, frozen=True, kw_only=True):
 )
 @click.option("--soak", is_flag=True, help="Also 1,000,000 inquiries in a row, watching the worker's memory.")
 @click.option("--seconds", type=click.FloatRange(0.5, 600), default=None, help="Measured interval of a case (5).")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Worker processes.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=os.cpu_count() or 1,
+    show_default="one a core",
+    help="Worker processes.",
+)
 @click.option("--residents", type=click.IntRange(100, 5_000_000), default=None, help="In the register (200,000).")
 @click.option("--data", type=click.Path(path_type=Path), help="Keep the centre here; without it, made and removed.")
 @click.option("--json", "out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="File to write.")
