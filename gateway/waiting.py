@@ -34,6 +34,7 @@ class HostWait:
         self._fd = -1
         self._state: Any = None
         self._timer: asyncio.TimerHandle | None = None
+        self._when = 0.0
         self.waits = 0
         """Waits taken over from the thread."""
 
@@ -44,7 +45,13 @@ class HostWait:
             self._loop.add_reader(self._fd, self._tick)
         self.waits += 1
         self._state = state
-        self._timer = self._loop.call_later(min(timeout, TIMER_S_MAX), self._tick) if timeout < 1e8 else None
+        # A timer that comes too early only ticks Trio for nothing; making one for every wait would cost more.
+        when = self._loop.time() + min(timeout, TIMER_S_MAX)
+        if self._timer is None or when < self._when:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._when = when
+            self._timer = self._loop.call_at(when, self._ring)
 
     def close(self) -> None:
         """Watch no longer."""
@@ -54,13 +61,14 @@ class HostWait:
         if self._timer is not None:
             self._timer.cancel()
 
+    def _ring(self) -> None:
+        self._timer = None
+        self._tick()
+
     def _tick(self) -> None:
         state, self._state = self._state, None
         if state is None:
             return  # a tick is on its way already
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         state.unrolled_run_next_send = outcome.capture(state.runner.io_manager.get_events, 0)
         state.runner.guest_tick_scheduled = True
         state.guest_tick()
