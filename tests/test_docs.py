@@ -19,7 +19,7 @@ COMMANDED = ("README.md", "docs/OPERATIONS.md")
 TOP_FOLDERS = ("protocol/", "certs/", "hsm/", "gateway/", "bench/", "tests/", "docs/", "deploy/")
 OWN_HOSTS = {"127.0.0.1", "localhost"}
 MACHINE = re.compile(
-    r"(?<![\w.$])/(?:work|tmp|root|home|Users)/|\b(?:index-url|pypi|artifactory|nexus)\b", re.IGNORECASE
+    r"(?<![\w.$])/(?:tmp|root|home|Users)/|\bindex-url\b", re.IGNORECASE
 )
 
 
