@@ -18,9 +18,7 @@ NAMING = ("docs/ARCHITECTURE.md", "docs/REQUIREMENTS.md", "docs/THREATS.md", "do
 COMMANDED = ("README.md", "docs/OPERATIONS.md")
 TOP_FOLDERS = ("protocol/", "certs/", "hsm/", "gateway/", "bench/", "tests/", "docs/", "deploy/")
 OWN_HOSTS = {"127.0.0.1", "localhost"}
-MACHINE = re.compile(
-    r"(?<![\w.$])/(?:tmp|root|home|Users)/|\bindex-url\b", re.IGNORECASE
-)
+MACHINE = re.compile(r"(?<![\w.$])/(?:tmp|root|home|Users)/|\bindex-url\b", re.IGNORECASE)
 
 
 def documents() -> list[str]:

@@ -23,6 +23,7 @@ import trio
 
 from gateway.app.children import Birth, Word
 from gateway.app.configuration import Configuration, ConfigurationError, address
+from gateway.ops.exposition import clear_directory, forget_slot
 from gateway.store.embedded import EmbeddedPostgres
 from gateway.store.errors import EmbeddedError
 
@@ -96,11 +97,14 @@ async def running_gateway(
     holder = _hold_port(host, port, configuration)
     workers = configuration.line.workers or os.cpu_count() or 1
     try:
+        clear_directory(configuration.metrics)
         gateway = Running(host=host, port=holder.getsockname()[1], workers=workers, database=dsns)
         births = {f"worker-{slot}": _birth("worker", slot, configuration, gateway, dsns) for slot in range(workers)}
         births["ops"] = _birth("ops", workers, configuration, gateway, dsns)
         async with trio.open_nursery() as nursery:
-            children = {name: _Child(name, birth, gateway, log_file) for name, birth in births.items()}
+            children = {
+                name: _Child(name, birth, gateway, configuration.metrics, log_file) for name, birth in births.items()
+            }
             await _start_all(list(children.values()))
             say(f"{workers} workers on {host}:{gateway.port}")
             for child in children.values():
@@ -201,11 +205,12 @@ def _birth(kind: str, slot: int, configuration: Configuration, gateway: Running,
 class _Child:
     """One child process, started again when it dies."""
 
-    def __init__(self, name: str, birth: Birth, gateway: Running, log_file: Path | None) -> None:
+    def __init__(self, name: str, birth: Birth, gateway: Running, metrics: Path, log_file: Path | None) -> None:
         self.name = name
         self._log_file = log_file
         self.keeping = True
         self._birth = birth
+        self._metrics = metrics
         self._gateway = gateway
         self._process: trio.Process | None = None
         self._ready = False
@@ -271,6 +276,7 @@ class _Child:
             if not self.keeping:
                 return
             log.warning("child_died", slot=self._birth.slot, exit_code=status)
+            forget_slot(self._metrics, self.name)
             if trio.current_time() - born > STEADY_S:
                 backoff_s = BACKOFF_S_FIRST
             while True:

@@ -18,7 +18,7 @@ CREATE TABLE ledger.stream (
 CREATE INDEX stream_place ON ledger.stream (role, node, slot);
 
 CREATE TABLE ledger.block (
-    stream bytea NOT NULL,  -- of ledger.stream; not by a foreign key, whose check would cost every block a query
+    stream bytea NOT NULL REFERENCES ledger.stream,
     height bigint NOT NULL CHECK (height >= 0),
     header bytea NOT NULL,
     key_id text NOT NULL,
