@@ -127,8 +127,9 @@ async def test_many_copies_behind_a_full_inbox_are_all_told_and_none_is_kept(mon
     ],
 )
 @pytest.mark.trio
+@pytest.mark.usefixtures("autojump_clock")
 async def test_whoever_waits_beyond_its_deadline_is_told_once(
-    autojump_clock: trio.testing.MockClock, recording: bool, database_up: bool, told: Outcome
+    recording: bool, database_up: bool, told: Outcome
 ) -> None:
     gauges = Gauges()
     worker, line = make_worker(gauges), Line()
@@ -151,7 +152,8 @@ async def test_whoever_waits_beyond_its_deadline_is_told_once(
 
 
 @pytest.mark.trio
-async def test_a_copy_behind_one_in_doubt_is_told_pending(autojump_clock: trio.testing.MockClock) -> None:
+@pytest.mark.usefixtures("autojump_clock")
+async def test_a_copy_behind_one_in_doubt_is_told_pending() -> None:
     worker, one, other = make_worker(), Line(), Line()
     request_id = new_id()
     ask(worker, one, request_id, deadline_ms=30_000)
