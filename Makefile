@@ -39,7 +39,7 @@ bench: $(STAMP) ## measure; writes bench/out/latest.json
 	@$(BIN)/python -m bench
 
 faults: $(STAMP) components ## kill workers and cut commits under load, at full length (minutes)
-	@SEKISHO_FAULTS=full $(BIN)/python -m pytest tests/app/test_faults.py
+	@SEKISHO_FAULTS=full $(BIN)/python -m pytest tests/app/test_killed_workers.py tests/app/test_cut_commits.py
 
 clean: ## remove what was set up in the checkout
 	rm -rf $(VENV) build bench/out sekisho-demo *.egg-info
