@@ -99,9 +99,14 @@ def _parse(der: bytes) -> x509.Certificate:
     if len(der) > CERTIFICATE_BYTES_MAX:
         raise CertificateRefused(Refusal.MALFORMED, f"a certificate of {len(der)} bytes")
     try:
-        return x509.load_der_x509_certificate(der)
+        certificate = x509.load_der_x509_certificate(der)
+        signature = certificate.signature
     except PARSE_ERRORS as error:
         raise CertificateRefused(Refusal.MALFORMED, f"not a certificate: {error}") from error
+    # The library accepts a signature said to be some bits shorter: the same certificate with another fingerprint.
+    if not der.endswith(b"\0" + signature):
+        raise CertificateRefused(Refusal.MALFORMED, "the signature is not a whole number of octets")
+    return certificate
 
 
 def _require_leaf(leaf: x509.Certificate, *, usage: Usage, now: datetime) -> None:

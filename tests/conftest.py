@@ -4,14 +4,21 @@
 `@pytest.mark.trio` alone is plain Trio; with pytest-trio's `autojump_clock` in virtual time.
 """
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.kit.database import DatabaseDsn, Databases, databases
 from tests.kit.guest import guest_run
+
+# On a machine that judges a change the same examples are tried every time; elsewhere new ones are looked for.
+settings.register_profile("judging", derandomize=True)
+if os.environ.get("CI") or os.environ.get("SEKISHO_REQUIRE_ALL") == "1":
+    settings.load_profile("judging")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,23 +1,15 @@
 """Debian's prometheus and promtool for these tests, and a process that writes metrics in a slot."""
 
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.kit.components import require
 
 
 def tool(name: str) -> str:
     """The tool's path. Without it the test is skipped, or fails where every real component is required."""
-    found = shutil.which(name)
-    if found is None:
-        why = f"{name} is not installed (Debian package prometheus)"
-        if os.environ.get("SEKISHO_REQUIRE_ALL") == "1":
-            pytest.fail(why)
-        pytest.skip(why)
-    return found
+    return str(require(name, "Debian package prometheus"))
 
 
 def write_slot(directory: Path, slot: str, *, answered: int, lines: int) -> None:
