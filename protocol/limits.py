@@ -59,7 +59,7 @@ _RESPONSE_OVERHEAD_BYTES: Final = 256
 
 
 def check_relations() -> None:
-    """Raise if the bounds contradict one another; called by the tests and at every start."""
+    """Raise if the bounds contradict one another; called by the tests."""
     facts = {
         "a full request frame fits": REQUESTS_PER_FRAME_MAX * (REQUEST_BODY_BYTES_MAX + 64) < FRAME_BYTES_MAX,
         "a full response frame fits": RESPONSES_PER_FRAME_MAX
