@@ -15,7 +15,7 @@ from gateway.collector import settle_collector
 from gateway.host import run_guest
 from gateway.ledger.verification import verify_ledger
 from gateway.store.errors import StoreError
-from gateway.store.ledger_audit import AUDIT_SESSION, open_reader
+from gateway.store.ledger_audit import AUDIT_CONNECTIONS, AUDIT_SESSION, open_reader
 from gateway.store.pool import open_database
 from protocol.trust import Trust, decode_trust
 
@@ -44,7 +44,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 async def verify(dsn: str, trust: Trust) -> Verified:
     """Verify once. Raises: StoreError."""
     async with (
-        open_database(dsn, size=2, role="bench", statement_ms=0, session=AUDIT_SESSION) as database,
+        open_database(dsn, size=AUDIT_CONNECTIONS, role="bench", statement_ms=0, session=AUDIT_SESSION) as database,
         open_reader(database) as reader,
     ):
         start, cpu_s = time.perf_counter(), time.process_time()

@@ -25,7 +25,7 @@ import outcome
 import trio
 import uvloop
 
-from gateway.waiting import waiting_in_host
+from gateway.waiting import hasten, waiting_in_host
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -77,6 +77,7 @@ async def on_host(fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.k
     task: asyncio.Task[T] = loop.create_task(coroutine)
 
     def wake(_: asyncio.Task[T]) -> None:
+        hasten(loop)
         trio.lowlevel.reschedule(waiter, outcome.Value(None))  # noqa: F821 (deleted only after this has run)
 
     def abort(raise_cancelled: Callable[[], NoReturn]) -> trio.lowlevel.Abort:

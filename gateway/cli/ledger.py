@@ -18,7 +18,7 @@ from gateway.ledger.findings import Report
 from gateway.ledger.projection import project_all, rebuild
 from gateway.ledger.verification import NoteNotBelieved, read_note, verify_ledger
 from gateway.store.errors import StoreError
-from gateway.store.ledger_audit import AUDIT_SESSION, open_reader
+from gateway.store.ledger_audit import AUDIT_CONNECTIONS, AUDIT_SESSION, open_reader
 from gateway.store.pool import Database, open_database
 from protocol.checkpoint import NOTE_BYTES_MAX, Checkpoint
 from protocol.trust import BUNDLE_BYTES_MAX, Trust, TrustError, decode_trust
@@ -163,7 +163,12 @@ def _read(path: Path, bytes_max: int) -> bytes:
 def _with_database(run: Callable[[Database], Awaitable[T]], dsn: str, *, statement_ms: int = 600_000) -> T:
     async def connected() -> T:
         async with open_database(
-            dsn, size=2, role="ledger", read_write=False, statement_ms=statement_ms, session=AUDIT_SESSION
+            dsn,
+            size=AUDIT_CONNECTIONS,
+            role="ledger",
+            read_write=False,
+            statement_ms=statement_ms,
+            session=AUDIT_SESSION,
         ) as database:
             return await run(database)
 

@@ -27,7 +27,7 @@ from gateway.inquiry.sealing import RegisterKeys
 from gateway.ledger.recording import Final
 from gateway.store.errors import StoreError
 from gateway.store.ledger import LedgerStore
-from gateway.store.register import LOOKUP_BY_CODE, LOOKUP_BY_NAME, ClaimSeen, SealedRow
+from gateway.store.register import LOOKUP_BY_CODE, LOOKUP_BY_NAME, LOOKUP_NEW, ClaimSeen, SealedRow
 from protocol import limits
 from protocol.commitment import commitment_key, request_commitment, response_commitment
 from protocol.ledger import Entry, EntryKind, EntryRef, decode_entry
@@ -40,7 +40,9 @@ log = structlog.get_logger()
 
 NO_TOKEN = bytes(16)
 """A token no record has: for requests that look nothing up in the register but still need their claim."""
-_JST = dt.timezone(dt.timedelta(hours=9))
+_JST_US = 9 * 3_600_000_000
+_DAY_US = 86_400_000_000
+_ORDINAL_1970 = dt.date(1970, 1, 1).toordinal()
 _EMPTY = encode(Refusal())
 
 
@@ -104,6 +106,7 @@ class Service:
         self._to_search = to_search
         self._outlet = outlet
         self._now_us = now_us
+        self._day = -1, dt.date.min
 
     # --- the plain lane
 
@@ -117,7 +120,7 @@ class Service:
         if not plain:
             return
         try:
-            rows = await self._look_up(self._fast, plain)
+            rows = await self._look_up(self._fast, LOOKUP_NEW, plain)
             await self._load_months(plain)
         except (StoreError, DirectoryStale) as error:
             self._unavailable(plain, error.code)
@@ -149,11 +152,11 @@ class Service:
         if finals:
             self._outlet.record(finals)
 
-    async def _look_up(self, rows: Rows, batch: list[Asked]) -> Sequence[Sequence[object]]:
+    async def _look_up(self, rows: Rows, sql: str, batch: list[Asked]) -> Sequence[Sequence[object]]:
         """One row a request: record columns, directory version, claim columns (gateway.store.register)."""
         index_key = self._keys.index_key
         found = await rows.fetch(
-            LOOKUP_BY_CODE,
+            sql,
             [asked.party for asked in batch],
             [asked.request.request_id for asked in batch],
             [
@@ -174,11 +177,15 @@ class Service:
                 standing = self._standing(asked.party, asked.line)
                 asked.decision = self._decide(asked, standing)
                 asked.version = standing.version
-            return await self._look_up(rows, batch)
+            return await self._look_up(rows, sql, batch)
         return found
 
     def _today(self) -> dt.date:
-        return dt.datetime.fromtimestamp(self._now_us() / 1e6, _JST).date()
+        """The date in Japan; made once a day."""
+        number = (self._now_us() + _JST_US) // _DAY_US
+        if number != self._day[0]:
+            self._day = number, dt.date.fromordinal(_ORDINAL_1970 + number)
+        return self._day[1]
 
     def _first(self, asked: Asked, row: Sequence[object], now_us: int) -> Final | None:
         decision = asked.decision
@@ -243,7 +250,7 @@ class Service:
         if not batch:
             return
         try:
-            rows = await self._look_up(self._slow, batch)
+            rows = await self._look_up(self._slow, LOOKUP_BY_CODE, batch)
             found = await self._candidates([a for a in batch if isinstance(a.body, InquiryByName)])
         except (StoreError, DirectoryStale) as error:
             self._unavailable(batch, error.code)

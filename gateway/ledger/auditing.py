@@ -50,6 +50,12 @@ def _read(data: bytes) -> _Fields:
     return fields
 
 
+def _claim_of(data: bytes) -> tuple[int, bytes, bytes, str]:
+    """An entry's claim as `Suspect` has it."""
+    fields = _read(data)
+    return int(fields[10] == EntryKind.REPEAT), fields[3], fields[4], fields[1]
+
+
 class Suspect(msgspec.Struct, frozen=True):
     """A block whose claims or projected rows are not those of its entries: what they should be, by index.
 
@@ -85,7 +91,8 @@ class BlockAuditor:
         self._streams = streams
         self._projected_to = projected_to
         self._report = report
-        self._texts: dict[str, bytes] = {}
+        self._texts: dict[tuple[str, str, str, str], tuple[bytes, bytes]] = {}
+        """(party, line, matter, counterparty) to the party's bytes, and to all four as a projected row has them."""
         self._stream = b""
         self._height_next = 0
         self._previous = GENESIS
@@ -174,35 +181,26 @@ class BlockAuditor:
     def _hanging(self, row: BlockRow, entries: list[bytes]) -> None:
         claims: list[bytes] = []
         rows: list[bytes] = []
-        expected: list[tuple[int, bytes, bytes, str]] = []
         special: list[Reference] = []
         texts = self._texts
         if len(texts) > _TEXTS_MAX:
             texts.clear()
-        first = EntryKind.FIRST
+        first, again = int(EntryKind.FIRST), int(EntryKind.REPEAT)
         for index, data in enumerate(entries):
             try:
-                entry = _read(data)
                 (_, party, line, rid, commitment, operation, matter, step, other, outcome, kind, yen, commission, terms,
-                 _, at_us, ref) = entry  # fmt: skip
-                for text in (party, line, matter, other):
-                    if text not in texts:
-                        texts[text] = text_bytes(text)
-                repeat = 1 if kind == EntryKind.REPEAT else 0
-                claims.append(claim_bytes(index, repeat, rid, commitment, texts[party][4:]))
+                 _, at_us, ref) = _read(data)  # fmt: skip
+                said = (party, line, matter, other)
+                made = texts.get(said)
+                if made is None:
+                    made = texts[said] = (party.encode(), b"".join([text_bytes(text) for text in said]))
+                claims.append(claim_bytes(index, 1 if kind == again else 0, rid, commitment, made[0]))
                 rows.append(
-                    projected_bytes(
-                        index,
-                        rid,
-                        at_us,
-                        (operation, step, outcome, kind, yen, commission, terms),
-                        texts[party] + texts[line] + texts[matter] + texts[other],
-                    )
+                    projected_bytes(index, rid, at_us, operation, step, outcome, kind, yen, commission, terms, made[1])
                 )
             except (ValueError, msgspec.DecodeError, RecursionError, struct.error) as error:
                 self._find(Fault.ENTRY, row, f"the entry cannot be read: {error}", index=index)
                 return
-            expected.append((repeat, rid, commitment, party))
             if kind != first:
                 special.append(Reference(row.stream, row.height, index, party, rid, commitment, kind, ref))
         self._marks(row, special)
@@ -216,7 +214,12 @@ class BlockAuditor:
         wrong_rows = (_sha256(b"".join(wanted)).digest() if wanted else None) != row.projected_digest
         if wrong_claims or wrong_rows:
             self.suspects.append(
-                Suspect(row.stream, row.height, expected if wrong_claims else None, wanted if wrong_rows else None)
+                Suspect(
+                    row.stream,
+                    row.height,
+                    [_claim_of(data) for data in entries] if wrong_claims else None,
+                    wanted if wrong_rows else None,
+                )
             )
 
     def _marks(self, row: BlockRow, special: list[Reference]) -> None:

@@ -19,7 +19,7 @@ import trio
 from gateway.ledger.auditing import BlockAuditor, Reference, Suspect
 from gateway.ledger.findings import Fault, Finding, Report
 from gateway.ledger.proving import Node, grow
-from gateway.store.ledger_audit import BlockRow, Cursor, LedgerReader
+from gateway.store.ledger_audit import Cursor, LedgerReader
 from protocol.checkpoint import Checkpoint, NoteError, parse_note, verify_note
 from protocol.keys import KeysError
 from protocol.merkle import Frontier
@@ -62,10 +62,8 @@ async def verify_ledger(
     report.streams = len(streams)
     auditor = BlockAuditor(trust=trust, streams=streams, projected_to=await reader.projected_to(), report=report)
     searches = EXACT_SEARCHES_MAX
-    async with trio.open_nursery() as nursery:
-        send, receive = trio.open_memory_channel[list[BlockRow]](1)
-        nursery.start_soon(_read_ahead, reader, send)
-        async for batch in receive:
+    async with reader.blocks() as blocks:
+        while batch := await blocks.batch():
             for n, row in enumerate(batch):
                 if n % _ROWS_A_TURN == 0:
                     await trio.lowlevel.checkpoint()  # so that the next batch is asked for and read meanwhile
@@ -86,13 +84,6 @@ async def verify_ledger(
         )
     await _verify_tree(reader, trust, kept, report)
     return report
-
-
-async def _read_ahead(reader: LedgerReader, send: "trio.MemorySendChannel[list[BlockRow]]") -> None:
-    async with send:
-        blocks = await reader.blocks()
-        while batch := await blocks.batch():
-            await send.send(batch)
 
 
 async def _name_rows(reader: LedgerReader, suspect: Suspect, report: Report, *, exact: bool) -> None:

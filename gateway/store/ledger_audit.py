@@ -1,6 +1,7 @@
 """Reading the whole ledger once, in one snapshot, for verification.
 
-Two read-only transactions share a snapshot: one streams through cursors, the other answers single questions meanwhile.
+Read-only transactions that share a snapshot: one streams through cursors, one answers single questions meanwhile, and
+two more stream what takes the server longest, so that it sorts and hashes claims and projection at the same time.
 
 What belongs to one block comes from four cursors in the order (stream, height), merged here: the block, its leaf, and
 one digest each over its claim rows and its projected rows, made by the server. A digest is the SHA-256 of the rows'
@@ -14,13 +15,20 @@ for a batch of blocks.
 
 import struct
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, NamedTuple
+
+import trio
 
 from gateway.store.pool import Database, PinnedConnection
 
+AUDIT_CONNECTIONS: Final = 4
+"""Connections of a reader."""
 BLOCKS_A_FETCH: Final = 16
 """Few, so that the server makes the next ones while these are checked: 16 full blocks are 5 MB."""
+DIGESTS_A_FETCH: Final = 512
+FETCHED_AHEAD: Final = 2
+"""Fetches of a cursor that may wait to be merged."""
 ROWS_A_FETCH: Final = 2048
 AUDIT_SESSION: Final = {"work_mem": "128MB"}
 """Session settings for an audit: the claims are sorted by block, in memory up to a million or so."""
@@ -113,14 +121,24 @@ def marked_id(mark: bytes) -> bytes:
 
 
 def projected_bytes(
-    index: int, request_id: bytes, at_us: int, numbers: tuple[int, int, int, int, int, int, int], texts: bytes
+    index: int,
+    request_id: bytes,
+    at_us: int,
+    operation: int,
+    step: int,
+    outcome: int,
+    kind: int,
+    yen: int,
+    commission: int,
+    terms: int,
+    texts: bytes,
 ) -> bytes:
     """What a projected row's digest covers.
 
-    numbers: operation, step, outcome, kind, yen, commission, terms. texts: party, line, matter, counterparty, each by
-    `text_bytes`. Raises: struct.error for numbers that no row can hold.
+    texts: party, line, matter, counterparty, each by `text_bytes`. Raises: struct.error for numbers no row can hold.
     """
-    return _PROJECTED_FIXED(index, request_id, at_us - POSTGRES_EPOCH_US, *numbers) + texts
+    at_us -= POSTGRES_EPOCH_US
+    return _PROJECTED_FIXED(index, request_id, at_us, operation, step, outcome, kind, yen, commission, terms) + texts
 
 
 def text_bytes(text: str) -> bytes:
@@ -132,20 +150,30 @@ def text_bytes(text: str) -> bytes:
 class LedgerReader:
     """One snapshot of the ledger. Made by `open_reader`; the streams are for one task, one after another."""
 
-    def __init__(self, cursors: PinnedConnection, questions: PinnedConnection) -> None:
+    def __init__(
+        self, cursors: PinnedConnection, questions: PinnedConnection, claims: PinnedConnection, rows: PinnedConnection
+    ) -> None:
         self._cursors = cursors
         self._questions = questions
+        self._claims = claims
+        self._rows = rows
 
-    async def blocks(self) -> "Blocks":
-        """All blocks, and whatever names a block that is not there, by stream and height."""
-        return Blocks(
-            [
-                await self._cursor("blocks", _BLOCKS, BLOCKS_A_FETCH),
-                await self._cursor("places", _PLACES, ROWS_A_FETCH),
-                await self._cursor("claims", _CLAIMS, BLOCKS_A_FETCH),
-                await self._cursor("projected", _PROJECTED, BLOCKS_A_FETCH),
-            ]
-        )
+    @asynccontextmanager
+    async def blocks(self) -> AsyncIterator["Blocks"]:
+        """All blocks, and whatever names a block that is not there, by stream and height; read ahead while open."""
+        # Read by the task that merges, which is the one that asks questions.
+        places = await self._cursor("places", _PLACES, ROWS_A_FETCH, self._questions)
+        ahead = [
+            await self._cursor("blocks", _BLOCKS, BLOCKS_A_FETCH),
+            await self._cursor("claims", _CLAIMS, DIGESTS_A_FETCH, self._claims),
+            await self._cursor("projected", _PROJECTED, DIGESTS_A_FETCH, self._rows),
+        ]
+        async with trio.open_nursery() as nursery:
+            blocks, claims, rows = [ReadAhead(cursor) for cursor in ahead]
+            for each in (blocks, claims, rows):
+                nursery.start_soon(each.run)
+            yield Blocks([blocks, places, claims, rows])
+            nursery.cancel_scope.cancel()
 
     async def leaves(self) -> "Cursor":
         """All leaves by position: position, hash."""
@@ -201,9 +229,10 @@ class LedgerReader:
         """Request ids whose repeats are not numbered 1, 2, 3 ...: party, request id, count, highest."""
         return await self._questions.fetch(_TURNS, limit)
 
-    async def _cursor(self, name: str, sql: str, rows: int) -> "Cursor":
-        await self._cursors.execute(f"declare audit_{name} no scroll cursor for {sql}")
-        return Cursor(self._cursors, f"fetch {rows} from audit_{name}")
+    async def _cursor(self, name: str, sql: str, rows: int, connection: PinnedConnection | None = None) -> "Cursor":
+        connection = connection or self._cursors
+        await connection.execute(f"declare audit_{name} no scroll cursor for {sql}")
+        return Cursor(connection, f"fetch {rows} from audit_{name}")
 
 
 class Cursor:
@@ -230,6 +259,33 @@ class Cursor:
         return self._rows[self._at - 1]
 
 
+class ReadAhead:
+    """A cursor read by a task of its own (`run`), so that the server is never waited for while it could have worked."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        self._send, self._receive = trio.open_memory_channel[list[Any]](FETCHED_AHEAD)
+        self._rows: list[Any] = []
+        self._at = 0
+
+    async def run(self) -> None:
+        """Fetch until there are no more rows."""
+        async with self._send:
+            while rows := await self._cursor.batch():
+                await self._send.send(rows)
+
+    async def one(self) -> Any:
+        """The next row, or None at the end."""
+        if self._at == len(self._rows):
+            try:
+                self._rows = await self._receive.receive()
+            except trio.EndOfChannel:
+                return None
+            self._at = 0
+        self._at += 1
+        return self._rows[self._at - 1]
+
+
 _WIDTHS: Final = (4, 2, 3, 2)
 _NOTHING: Final = tuple((None,) * width for width in _WIDTHS)
 
@@ -237,7 +293,7 @@ _NOTHING: Final = tuple((None,) * width for width in _WIDTHS)
 class Blocks:
     """Blocks, leaves, claims and projected rows, four sorted cursors merged by (stream, height)."""
 
-    def __init__(self, cursors: Sequence[Cursor]) -> None:
+    def __init__(self, cursors: "Sequence[Cursor | ReadAhead]") -> None:
         self._cursors = cursors
         self._heads: list[Any] | None = None
 
@@ -265,14 +321,16 @@ class Blocks:
 
 @asynccontextmanager
 async def open_reader(database: Database) -> AsyncIterator[LedgerReader]:
-    """A reader on one snapshot of the ledger, from two connections of the database (size 2 or more)."""
-    async with (
-        database.transaction(isolation="repeatable read", readonly=True) as cursors,
-        database.transaction(isolation="repeatable read", readonly=True) as questions,
-    ):
-        snapshot = (await cursors.fetch("select pg_catalog.pg_export_snapshot()"))[0][0]
-        await questions.execute(f"set transaction snapshot '{snapshot}'")
-        for connection in (cursors, questions):
+    """A reader on one snapshot of the ledger. The database's size: AUDIT_CONNECTIONS or more."""
+    async with AsyncExitStack() as stack:
+        connections = [
+            await stack.enter_async_context(database.transaction(isolation="repeatable read", readonly=True))
+            for _ in range(AUDIT_CONNECTIONS)
+        ]
+        snapshot = (await connections[0].fetch("select pg_catalog.pg_export_snapshot()"))[0][0]
+        for connection in connections[1:]:
+            await connection.execute(f"set transaction snapshot '{snapshot}'")
+        for connection in connections:
             # Nothing but what the server brings: no function or operator of a schema that someone else may write.
             await connection.execute("set local search_path = pg_catalog; set local enable_hashjoin = off")
-        yield LedgerReader(cursors, questions)
+        yield LedgerReader(*connections)

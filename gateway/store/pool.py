@@ -120,6 +120,8 @@ class PinnedConnection:
         self._connector = connector
         self._connection: Any = None
         self._in_transaction = False
+        self._cut_at = 0.0
+        self._fuse: asyncio.TimerHandle | None = None
 
     async def fetch(self, sql: str, *args: object, commit: bool = False) -> list[Row]:
         """Run one statement; all rows it returns. commit: it changes what must be neither lost nor doubled."""
@@ -199,6 +201,9 @@ class PinnedConnection:
     async def aclose(self) -> None:
         """Close, waiting at most CLOSE_S_MAX, also when cancelled. The next use would connect again."""
         connection, self._connection = self._connection, None
+        if self._fuse is not None:
+            self._fuse.cancel()
+            self._fuse = None
         if connection is None or connection.is_closed():
             return
         with trio.CancelScope(shield=True):
@@ -221,25 +226,46 @@ class PinnedConnection:
 
     async def _reading(self, connection: Any, fn: Callable[..., Awaitable[Any]], *args: object) -> Any:
         # The server bounds a statement; this bounds a network that swallows its answer.
-        cut = asyncio.get_running_loop().call_later(self._connector.settings.read_s, connection.terminate)
+        self._cut_after(self._connector.settings.read_s)
         try:
             return await on_host(fn, *args)
         except _FAILURES as error:
             _raise_typed(connection, error, commit=False)
         finally:
-            cut.cancel()
+            self._cut_at = 0.0
 
     async def _committing(self, connection: Any, fn: Callable[..., Awaitable[Any]], *args: object) -> Any:
         await trio.lowlevel.checkpoint_if_cancelled()
-        # A host timer, for it costs less than a nursery; `terminate` sends no cancel request, it drops the connection.
-        cut = asyncio.get_running_loop().call_later(self._connector.settings.commit_s, connection.terminate)
+        self._cut_after(self._connector.settings.commit_s)
         with trio.CancelScope(shield=True):
             try:
                 return await on_host(fn, *args)
             except _FAILURES as error:
                 _raise_typed(connection, error, commit=True)
             finally:
-                cut.cancel()
+                self._cut_at = 0.0
+
+    def _cut_after(self, seconds: float) -> None:
+        """Cut the connection if the statement that begins now takes longer.
+
+        `terminate` sends no cancel request, it drops the connection. One host timer serves many statements: it is laid
+        when there is none, or none so early, and looks when it goes off whether anything is still due.
+        """
+        loop = asyncio.get_running_loop()
+        self._cut_at = at = loop.time() + seconds
+        if self._fuse is None or at < self._fuse.when():
+            if self._fuse is not None:
+                self._fuse.cancel()
+            self._fuse = loop.call_at(at, self._burnt, loop)
+
+    def _burnt(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._fuse = None
+        if not self._cut_at:
+            return
+        if loop.time() < self._cut_at:
+            self._fuse = loop.call_at(self._cut_at, self._burnt, loop)
+        elif self._connection is not None:
+            self._connection.terminate()
 
     async def _roll_back(self) -> None:
         connection = self._connection

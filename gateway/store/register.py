@@ -37,9 +37,10 @@ _CLAIM_COLUMNS: Final = """
     (select true from ledger.claim t
      where t.party = q.party and t.request_id = q.request_id and t.turn = -1 limit 1) is true end as disclaimed"""
 
-LOOKUP_BY_CODE: Final = f"""
+_RECORD_AND_VERSION: Final = """
 select r.record_id, r.version, r.key_id, r.schema, r.sealed,
-  (select version from directory.version) as directory_version,{_CLAIM_COLUMNS}
+  (select version from directory.version) as directory_version,"""
+_QUESTIONS_BY_CODE: Final = f"""
 from unnest($1::text[], $2::bytea[], $3::bytea[]) with ordinality as q (party, request_id, token, o)
 left join lateral (
   select r.record_id, r.version, r.key_id, r.schema, r.sealed from register.record r
@@ -48,7 +49,12 @@ left join lateral (
 ) r on true{_CLAIM}
 order by q.o
 """  # noqa: S608  only our own constants are set in
+
+LOOKUP_BY_CODE: Final = f"{_RECORD_AND_VERSION}{_CLAIM_COLUMNS}{_QUESTIONS_BY_CODE}"
 """Parameters: parties text[], request ids bytea[], code tokens bytea[], today date. One row a question."""
+
+LOOKUP_NEW: Final = f"{_RECORD_AND_VERSION} c.commitment{_QUESTIONS_BY_CODE}"
+"""LOOKUP_BY_CODE for ids that are nearly always new: of a claim, only whether there is one. A third less work."""
 
 LOOKUP_BY_NAME: Final = f"""
 select r.record_id, r.version, r.key_id, r.schema, r.sealed,

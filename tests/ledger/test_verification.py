@@ -9,7 +9,7 @@ from gateway.ledger.projection import project_all
 from gateway.ledger.proving import grow
 from gateway.ledger.stream import advance
 from gateway.ledger.verification import NoteNotBelieved, read_note, verify_ledger
-from gateway.store.ledger_audit import open_reader
+from gateway.store.ledger_audit import AUDIT_CONNECTIONS, open_reader
 from gateway.store.pool import open_database
 from protocol.ledger import EntryKind, EntryRef
 from protocol.merkle import Frontier
@@ -37,7 +37,7 @@ class Ledger:
                 assert not some or not status.endswith(" 0"), sql
 
     async def verify(self, *, kept=True):
-        async with open_database(self.dsn.ops, size=2, role="test") as ops, open_reader(ops) as reader:
+        async with open_database(self.dsn.ops, size=AUDIT_CONNECTIONS, role="test") as ops, open_reader(ops) as reader:
             return await verify_ledger(reader, self.centre.trust, kept=[self.kept] if kept else [])
 
 
@@ -72,7 +72,7 @@ async def test_an_honest_ledger_is_sound_and_counted(database_dsn):
 
 async def test_an_empty_ledger_is_sound(database_dsn):
     centre = Centre()
-    async with open_database(database_dsn.ops, size=2, role="test") as ops, open_reader(ops) as reader:
+    async with open_database(database_dsn.ops, size=AUDIT_CONNECTIONS, role="test") as ops, open_reader(ops) as reader:
         assert (await verify_ledger(reader, centre.trust)).sound
 
 
