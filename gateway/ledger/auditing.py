@@ -1,20 +1,20 @@
-"""One block held against everything that hangs on it. Pure; the hot loop of verification.
+"""One block held against its stream, key and leaf; and what must hang on it. Pure; the hot loop of verification.
 
-A block's entries are hashed and decoded once; claims and projected rows are compared by one digest a block, so an entry
-costs some microseconds. Where a digest differs, `Suspect` carries what an exact search needs to name the row.
+A block's entries are hashed and decoded once. What its claims and projected rows must come to is one digest each
+(`Due`), so an entry costs some microseconds; gateway.ledger.hanging holds that against what the tables have.
 
 Invariants: nothing read from the database is believed before it was compared with signed bytes.
 """
 
 import hashlib
 import struct
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from gateway.ledger.findings import Fault, Finding, Report
 from gateway.store.ledger import split_entries
-from gateway.store.ledger_audit import BlockRow, claim_bytes, mark_of, marked_id, projected_bytes, text_bytes
+from gateway.store.ledger_audit import BlockRow, claim_bytes, projected_bytes, text_bytes
 from protocol.keys import KeysError, Purpose, context
 from protocol.ledger import (
     BLOCK_CONTEXT,
@@ -50,23 +50,9 @@ def _read(data: bytes) -> _Fields:
     return fields
 
 
-def _claim_of(data: bytes) -> tuple[int, bytes, bytes, str]:
-    """An entry's claim as `Suspect` has it."""
-    fields = _read(data)
-    return int(fields[10] == EntryKind.REPEAT), fields[3], fields[4], fields[1]
-
-
-class Suspect(msgspec.Struct, frozen=True):
-    """A block whose claims or projected rows are not those of its entries: what they should be, by index.
-
-    claims: (turn class, request id, commitment, party) by index; projected: bytes of each row, or None when the
-    projection fits.
-    """
-
-    stream: bytes
-    height: int
-    claims: list[tuple[int, bytes, bytes, str]] | None
-    projected: list[bytes] | None
+def digest_of(rows: list[bytes]) -> bytes | None:
+    """As the server makes it of a block's rows; None for none."""
+    return _sha256(b"".join(rows)).digest() if rows else None
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -82,9 +68,42 @@ class Reference(msgspec.Struct, frozen=True):
     ref: EntryRef | None
 
 
+class Due(NamedTuple):
+    """What must hang on a block: digests of its claims and of its projected rows (None for no row), and its repeats and
+    disclaimers. `readable` is False where its entries could not be read: nothing is known of what should hang there."""
+
+    stream: bytes
+    height: int
+    readable: bool
+    claims: bytes | None = None
+    rows: bytes | None = None
+    special: tuple[Reference, ...] = ()
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """Row by row what must hang on a block, by index: (repeat or not, request id, commitment, party) of each claim, and
+    each projected row's bytes."""
+
+    claims: list[tuple[int, bytes, bytes, str]]
+    projected: list[bytes]
+
+
+def expected_of(entries: list[bytes]) -> Expected:
+    """For naming the row that does not fit. The entries must be readable ones."""
+    expected = Expected([], [])
+    for index, data in enumerate(entries):
+        (_, party, line, rid, commitment, operation, matter, step, other, outcome, kind, yen, commission, terms,
+         _, at_us, _) = _read(data)  # fmt: skip
+        texts = b"".join([text_bytes(text) for text in (party, line, matter, other)])
+        expected.claims.append((int(kind == EntryKind.REPEAT), rid, commitment, party))
+        expected.projected.append(
+            projected_bytes(index, rid, at_us, operation, step, outcome, kind, yen, commission, terms, texts)
+        )
+    return expected
+
+
 class BlockAuditor:
-    """Checks blocks in the order (stream, height). Findings go to the report; `suspects` and `references` are taken
-    by the caller, who empties them."""
+    """Checks blocks in the order (stream, height). Findings go to the report."""
 
     def __init__(self, *, trust: Trust, streams: set[bytes], projected_to: dict[bytes, int], report: Report) -> None:
         self._trust = trust
@@ -98,17 +117,15 @@ class BlockAuditor:
         self._previous = GENESIS
         self._closed = False
         self._uncovered = False
-        self.suspects: list[Suspect] = []
-        self.references: list[Reference] = []
 
-    def check(self, row: BlockRow) -> None:
-        """Hold one (stream, height) against what stands there."""
+    def check(self, row: BlockRow) -> Due | None:
+        """Hold one (stream, height) against what stands there. Returns: what must hang on it; None for no block."""
         if row.stream != self._stream:
             self._begin(row.stream)
         report = self._report
         if row.header is None or row.key_id is None or row.signature is None or row.entries is None:
-            self._absent(row)
-            return
+            self._find(Fault.BLOCK_MISSING, row, f"the block is gone; the tree has it as leaf {row.position}")
+            return None
         report.blocks += 1
         if row.height != self._height_next:
             self._find(
@@ -120,11 +137,12 @@ class BlockAuditor:
         digest = header_hash(row.header)
         if header is not None:
             self._signature(row, row.key_id, row.header, row.signature, header)
-            self._entries(row, row.entries, header)
             self._closed = self._closed or header.kind == BlockKind.CLOSE
         self._leaf(row, digest)
         self._height_next = row.height + 1
         self._previous = digest
+        unknown = Due(row.stream, row.height, readable=False)
+        return self._entries(row, row.entries, header) or unknown if header is not None else unknown
 
     def _begin(self, stream: bytes) -> None:
         self._stream = stream
@@ -133,16 +151,6 @@ class BlockAuditor:
         self._closed = self._uncovered = False
         if stream not in self._streams:
             self._report.add(Finding(fault=Fault.STREAM, stream=stream.hex(), what="the stream is not registered"))
-
-    def _absent(self, row: BlockRow) -> None:
-        if row.position is not None:
-            self._find(Fault.BLOCK_MISSING, row, f"the block is gone; the tree has it as leaf {row.position}")
-        if row.claims or row.marks:
-            self._find(
-                Fault.CLAIM, row, f"{(row.claims or 0) + len(row.marks or [])} claims name a block that is not there"
-            )
-        if row.projected:
-            self._find(Fault.PROJECTION, row, f"{row.projected} projected rows name a block that is not there")
 
     def _header(self, row: BlockRow, data: bytes) -> BlockHeader | None:
         try:
@@ -162,12 +170,12 @@ class BlockAuditor:
         except (KeysError, TrustError) as error:
             self._find(Fault.SIGNATURE, row, str(error))
 
-    def _entries(self, row: BlockRow, stored: bytes, header: BlockHeader) -> None:
+    def _entries(self, row: BlockRow, stored: bytes, header: BlockHeader) -> Due | None:
         try:
             entries = split_entries(stored)
         except ValueError as error:
             self._find(Fault.ENTRIES, row, str(error))
-            return
+            return None
         self._report.entries += len(entries)
         sha = _sha256
         if len(entries) != header.count or root_of([sha(b"\0" + data).digest() for data in entries]) != header.root:
@@ -176,9 +184,9 @@ class BlockAuditor:
             )
         elif header.kind != BlockKind.NORMAL and (entries or header.kind != BlockKind.CLOSE):
             self._find(Fault.HEADER, row, f"a block of kind {header.kind} with {len(entries)} entries")
-        self._hanging(row, entries)
+        return self._due(row, entries)
 
-    def _hanging(self, row: BlockRow, entries: list[bytes]) -> None:
+    def _due(self, row: BlockRow, entries: list[bytes]) -> Due | None:
         claims: list[bytes] = []
         rows: list[bytes] = []
         special: list[Reference] = []
@@ -200,48 +208,13 @@ class BlockAuditor:
                 )
             except (ValueError, msgspec.DecodeError, RecursionError, struct.error) as error:
                 self._find(Fault.ENTRY, row, f"the entry cannot be read: {error}", index=index)
-                return
+                return None
             if kind != first:
                 special.append(Reference(row.stream, row.height, index, party, rid, commitment, kind, ref))
-        self._marks(row, special)
-        digest = _sha256(b"".join(claims)).digest() if claims else None
-        wrong_claims = digest != row.claims_digest
-        self._report.claims += (row.claims or 0) + len(row.marks or [])
-        due = row.height < self._projected_to.get(row.stream, 0)
-        if not due:
+        if row.height >= self._projected_to.get(row.stream, 0):
             self._report.unprojected += 1
-        wanted = rows if due else []
-        wrong_rows = (_sha256(b"".join(wanted)).digest() if wanted else None) != row.projected_digest
-        if wrong_claims or wrong_rows:
-            self.suspects.append(
-                Suspect(
-                    row.stream,
-                    row.height,
-                    [_claim_of(data) for data in entries] if wrong_claims else None,
-                    wanted if wrong_rows else None,
-                )
-            )
-
-    def _marks(self, row: BlockRow, special: list[Reference]) -> None:
-        """Repeats and disclaimers: what they refer to, and the marks disclaimers leave on the id they give up."""
-        marks: dict[int, list[bytes]] = {}
-        for mark in row.marks or []:
-            marks.setdefault(int.from_bytes(mark[:4], "big"), []).append(mark)
-        for each in special:
-            index = each.index
-            if each.ref is None:
-                self._find(Fault.REFERENCE, row, "a repeat or disclaimer that names no earlier entry", index=index)
-            elif each.kind != EntryKind.DISCLAIM:
-                self.references.append(each)
-            else:
-                own = marks.pop(index, [])
-                request_id = marked_id(own[0]) if own else b""
-                if own != [mark_of(index, request_id, each.commitment, each.party.encode())]:
-                    self._find(Fault.CLAIM, row, "the disclaimer's mark (turn -1) is not its own", index=index)
-                else:
-                    self.references.append(msgspec.structs.replace(each, request_id=request_id))
-        for index in marks:
-            self._find(Fault.CLAIM, row, "a claim of turn -1 stands for no disclaimer", index=index)
+            rows = []
+        return Due(row.stream, row.height, True, digest_of(claims), digest_of(rows), tuple(special))
 
     def _leaf(self, row: BlockRow, digest: bytes) -> None:
         if row.position is None:

@@ -1,8 +1,9 @@
 """Verification of a whole ledger: everything recomputed from the bytes, and what does not fit named.
 
-One pass over the blocks in their order (bytes, roots, chains, signatures, claims, projection, leaves), then one over
-the checkpoint tree (leaves, stored nodes, every signed note, and the notes that someone kept). All in one snapshot, so
-a ledger that is being written to can be verified. While a batch is checked the server prepares the next.
+One pass over the blocks in their order (bytes, roots, chains, signatures, leaves), followed closely by one over what
+hangs on them (claims, projection, references); then one over the checkpoint tree (leaves, stored nodes, every signed
+note, and the notes that someone kept). All in one snapshot, so a ledger that is being written to can be verified. While
+blocks are checked the server prepares the rest.
 
 What is found: a change of anything that was committed; a block, an end of a stream or a stream that is missing though a
 kept checkpoint, or the stored tree, had it. What is not: the loss of the newest blocks of a stream, not yet in any
@@ -16,8 +17,9 @@ from typing import Any, Final
 
 import trio
 
-from gateway.ledger.auditing import BlockAuditor, Reference, Suspect
+from gateway.ledger.auditing import BlockAuditor, Due
 from gateway.ledger.findings import Fault, Finding, Report
+from gateway.ledger.hanging import check_hanging
 from gateway.ledger.proving import Node, grow
 from gateway.store.ledger_audit import Cursor, LedgerReader
 from protocol.checkpoint import Checkpoint, NoteError, parse_note, verify_note
@@ -25,10 +27,9 @@ from protocol.keys import KeysError
 from protocol.merkle import Frontier
 from protocol.trust import Trust, TrustError
 
-EXACT_SEARCHES_MAX: Final = 20
-"""So many blocks with wrong claims or rows are searched to name the row; each search reads the whole table."""
-_REFERENCES_A_QUESTION: Final = 1000
-_ROWS_A_TURN: Final = 2
+DUE_MAX: Final = 1 << 15
+"""Blocks that may have been checked while the server still sorts what hangs on them; some 300 bytes each."""
+_BLOCKS_A_TURN: Final = 4
 
 
 class NoteNotBelieved(ValueError):  # noqa: N818 - named after the fact
@@ -60,21 +61,20 @@ async def verify_ledger(
     report = Report()
     streams = await reader.streams()
     report.streams = len(streams)
-    auditor = BlockAuditor(trust=trust, streams=streams, projected_to=await reader.projected_to(), report=report)
-    searches = EXACT_SEARCHES_MAX
-    async with reader.blocks() as blocks:
-        while batch := await blocks.batch():
-            for n, row in enumerate(batch):
-                if n % _ROWS_A_TURN == 0:
-                    await trio.lowlevel.checkpoint()  # so that the next batch is asked for and read meanwhile
-                auditor.check(row)
-            for suspect in auditor.suspects:
-                await _name_rows(reader, suspect, report, exact=searches > 0)
-                searches -= 1
-            auditor.suspects.clear()
-            await _check_references(reader, auditor.references, report)
-            auditor.references.clear()
-            progress(report)
+    projected_to = await reader.projected_to()
+    auditor = BlockAuditor(trust=trust, streams=streams, projected_to=projected_to, report=report)
+    async with reader.blocks() as (blocks, digests), trio.open_nursery() as nursery:
+        send, receive = trio.open_memory_channel[Due](DUE_MAX)
+        nursery.start_soon(check_hanging, reader, receive, digests, projected_to, report)
+        async with send:
+            while (row := await blocks.one()) is not None:
+                if report.blocks % _BLOCKS_A_TURN == 0:
+                    await trio.lowlevel.checkpoint()  # what is read ahead comes in, what hangs is compared
+                    progress(report)
+                due = auditor.check(row)
+                if due is not None:
+                    await send.send(due)
+    progress(report)
     for party, request_id, count, highest in await reader.gaps_in_turns(100):
         report.add(
             Finding(
@@ -84,62 +84,6 @@ async def verify_ledger(
         )
     await _verify_tree(reader, trust, kept, report)
     return report
-
-
-async def _name_rows(reader: LedgerReader, suspect: Suspect, report: Report, *, exact: bool) -> None:
-    """Say which claim or projected row of a block does not fit; without `exact`, only that some do not."""
-    stream, height = suspect.stream.hex(), suspect.height
-
-    def find(fault: Fault, what: str, index: int | None = None) -> None:
-        report.add(Finding(fault=fault, stream=stream, height=height, index=index, what=what))
-
-    if not exact:
-        if suspect.claims is not None:
-            find(Fault.CLAIM, "the claims are not those of the entries")
-        if suspect.projected is not None:
-            find(Fault.PROJECTION, "the projected rows are not those of the entries")
-        return
-    if suspect.claims is not None:
-        rows: dict[int, list[Any]] = {}
-        for row in await reader.claims_of(suspect.stream, height):
-            if row[1] != -1:
-                rows.setdefault(row[0], []).append(row)
-        for index, (repeat, request_id, commitment, party) in enumerate(suspect.claims):
-            own = rows.pop(index, [])
-            if not own:
-                find(Fault.CLAIM, f"party {party}, request id {request_id.hex()}: no claim stands for the entry", index)
-            for row in own:
-                if (row[2], row[3], row[4]) != (party, request_id, commitment) or len(own) > 1:
-                    find(Fault.CLAIM, f"the claim of party {row[2]}, id {row[3].hex()} is not that of the entry", index)
-                elif not (1 <= row[1] <= 8 if repeat else row[1] == 0):
-                    find(Fault.CLAIM, f"the claim's turn {row[1]} does not fit the entry's kind", index)
-        for index, strays in rows.items():
-            for row in strays:
-                find(Fault.CLAIM, f"the claim of party {row[2]}, id {row[3].hex()} has no entry", index)
-    if suspect.projected is not None:
-        standing = {int.from_bytes(row[:4], "big"): row for row in await reader.projected_of(suspect.stream, height)}
-        for index, wanted in enumerate(suspect.projected):
-            if standing.pop(index, None) != wanted:
-                find(Fault.PROJECTION, "the projected row is missing or says something else than the entry", index)
-        for index in standing:
-            find(Fault.PROJECTION, "a projected row has no entry, or its block was not to be projected yet", index)
-
-
-async def _check_references(reader: LedgerReader, references: list[Reference], report: Report) -> None:
-    for at in range(0, len(references), _REFERENCES_A_QUESTION):
-        part = references[at : at + _REFERENCES_A_QUESTION]
-        firsts = await reader.firsts([(each.party, each.request_id) for each in part])
-        for each, first in zip(part, firsts, strict=True):
-            if each.ref is None or first != (each.ref.stream, each.ref.height, each.ref.index):
-                report.add(
-                    Finding(
-                        fault=Fault.REFERENCE,
-                        stream=each.stream.hex(),
-                        height=each.height,
-                        index=each.index,
-                        what=f"names another entry than the first of request id {each.request_id.hex()}",
-                    )
-                )
 
 
 class _Noted:

@@ -3,11 +3,11 @@
 Read-only transactions that share a snapshot: one streams through cursors, one answers single questions meanwhile, and
 two more stream what takes the server longest, so that it sorts and hashes claims and projection at the same time.
 
-What belongs to one block comes from four cursors in the order (stream, height), merged here: the block, its leaf, and
-one digest each over its claim rows and its projected rows, made by the server. A digest is the SHA-256 of the rows'
-fields, in the order of idx, every field of fixed length or after its length, so that unequal rows give unequal bytes.
-`claim_bytes` and `projected_bytes` make the same bytes from an entry. The server hashes what it has to read anyway; a
-server that lied about a digest could lie about the rows as well.
+What belongs to one block comes from four cursors in the order (stream, height): the block and its leaf, and one digest
+each over its claim rows and its projected rows, made by the server. A digest is the SHA-256 of the rows' fields, in the
+order of idx, every field of fixed length or after its length, so that unequal rows give unequal bytes. `claim_bytes`
+and `projected_bytes` make the same bytes from an entry. The server hashes what it has to read anyway; a server that
+lied about a digest could lie about the rows as well.
 
 Cost: one sort of the claims and one of the projection, on the server's disk where they exceed its memory; here, memory
 for a batch of blocks.
@@ -16,13 +16,14 @@ for a batch of blocks.
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import trio
 
+from gateway.store.ledger import split_entries
 from gateway.store.pool import Database, PinnedConnection
 
-AUDIT_CONNECTIONS: Final = 4
+AUDIT_CONNECTIONS: Final = 5
 """Connections of a reader."""
 BLOCKS_A_FETCH: Final = 16
 """Few, so that the server makes the next ones while these are checked: 16 full blocks are 5 MB."""
@@ -88,7 +89,7 @@ _LENGTH: Final = struct.Struct(">i").pack
 
 
 class BlockRow(NamedTuple):
-    """Everything about one (stream, height); None for what is not there."""
+    """A block and its leaf; None for what is not there."""
 
     stream: bytes
     height: int
@@ -98,6 +99,13 @@ class BlockRow(NamedTuple):
     entries: bytes | None
     position: int | None
     leaf: bytes | None
+
+
+class DigestRow(NamedTuple):
+    """What the claims and the projected rows of one block come to; None for what is not there."""
+
+    stream: bytes
+    height: int
     claims: int | None
     claims_digest: bytes | None
     marks: list[bytes] | None
@@ -151,29 +159,44 @@ class LedgerReader:
     """One snapshot of the ledger. Made by `open_reader`; the streams are for one task, one after another."""
 
     def __init__(
-        self, cursors: PinnedConnection, questions: PinnedConnection, claims: PinnedConnection, rows: PinnedConnection
+        self,
+        cursors: PinnedConnection,
+        questions: PinnedConnection,
+        leaves: PinnedConnection,
+        claims: PinnedConnection,
+        rows: PinnedConnection,
     ) -> None:
         self._cursors = cursors
         self._questions = questions
+        self._leaves = leaves
         self._claims = claims
         self._rows = rows
 
     @asynccontextmanager
-    async def blocks(self) -> AsyncIterator["Blocks"]:
-        """All blocks, and whatever names a block that is not there, by stream and height; read ahead while open."""
-        # Read by the task that merges, which is the one that asks questions.
-        places = await self._cursor("places", _PLACES, ROWS_A_FETCH, self._questions)
-        ahead = [
+    async def blocks(self) -> AsyncIterator[tuple["Merged[BlockRow]", "Merged[DigestRow]"]]:
+        """All blocks with their leaves, and what hangs on them, by stream and height; read ahead while open.
+
+        Each of the two is for one task; the server works on all four questions at once.
+        """
+        cursors = [
             await self._cursor("blocks", _BLOCKS, BLOCKS_A_FETCH),
+            await self._cursor("places", _PLACES, ROWS_A_FETCH, self._leaves),
             await self._cursor("claims", _CLAIMS, DIGESTS_A_FETCH, self._claims),
             await self._cursor("projected", _PROJECTED, DIGESTS_A_FETCH, self._rows),
         ]
         async with trio.open_nursery() as nursery:
-            blocks, claims, rows = [ReadAhead(cursor) for cursor in ahead]
-            for each in (blocks, claims, rows):
+            blocks, places, claims, rows = (ReadAhead(cursor) for cursor in cursors)
+            for each in (blocks, places, claims, rows):
                 nursery.start_soon(each.run)
-            yield Blocks([blocks, places, claims, rows])
+            yield Merged(BlockRow, (blocks, 4), (places, 2)), Merged(DigestRow, (claims, 3), (rows, 2))
             nursery.cancel_scope.cancel()
+
+    async def entries_of(self, stream: bytes, height: int) -> list[bytes]:
+        """A block's entries. Raises: ValueError when their stored form is cut."""
+        rows = await self._questions.fetch(
+            "select entries from ledger.block where stream = $1 and height = $2", stream, height
+        )
+        return split_entries(rows[0][0])
 
     async def leaves(self) -> "Cursor":
         """All leaves by position: position, hash."""
@@ -286,37 +309,35 @@ class ReadAhead:
         return self._rows[self._at - 1]
 
 
-_WIDTHS: Final = (4, 2, 3, 2)
-_NOTHING: Final = tuple((None,) * width for width in _WIDTHS)
+R = TypeVar("R", bound=tuple[Any, ...])
 
 
-class Blocks:
-    """Blocks, leaves, claims and projected rows, four sorted cursors merged by (stream, height)."""
+class Merged(Generic[R]):
+    """Sorted cursors merged by (stream, height) into one kind of row; for one task."""
 
-    def __init__(self, cursors: "Sequence[Cursor | ReadAhead]") -> None:
-        self._cursors = cursors
+    def __init__(self, row: type[R], *parts: tuple[ReadAhead, int]) -> None:
+        self._row: Any = row
+        self._parts = parts
         self._heads: list[Any] | None = None
 
-    async def batch(self) -> list[BlockRow]:
-        """The next rows; none at the end."""
+    async def one(self) -> R | None:
+        """The next row, or None at the end. Does not yield while rows are there."""
         if self._heads is None:
-            self._heads = [await cursor.one() for cursor in self._cursors]
+            self._heads = [await cursor.one() for cursor, _ in self._parts]
         heads = self._heads
-        rows: list[BlockRow] = []
-        while len(rows) < BLOCKS_A_FETCH:
-            keys = [None if head is None else (head[0], head[1]) for head in heads]
-            key = min((key for key in keys if key is not None), default=None)
-            if key is None:
-                break
-            fields: list[Any] = [*key]
-            for n, cursor in enumerate(self._cursors):
-                if keys[n] == key:
-                    fields += heads[n][2:]
-                    heads[n] = await cursor.one()
-                else:
-                    fields += _NOTHING[n]
-            rows.append(BlockRow(*fields))
-        return rows
+        keys = [None if head is None else (head[0], head[1]) for head in heads]
+        key = min((key for key in keys if key is not None), default=None)
+        if key is None:
+            return None
+        fields: list[Any] = [*key]
+        for n, (cursor, width) in enumerate(self._parts):
+            if keys[n] == key:
+                fields += heads[n][2:]
+                heads[n] = await cursor.one()
+            else:
+                fields += (None,) * width
+        row: R = self._row(*fields)
+        return row
 
 
 @asynccontextmanager
