@@ -179,6 +179,10 @@ class Inbox(Generic[T]):
             await self._takers.park()
         return self._take_turn()
 
+    def take_nowait(self) -> list[T]:
+        """Take what fits in one turn; an empty list when nothing waits."""
+        return self._take_turn() if self._total else []
+
     def close(self) -> None:
         """Take no more items; what waits can still be taken. May be called again."""
         self._closed = True
@@ -208,15 +212,29 @@ class Inbox(Generic[T]):
         return taken
 
 
-async def run_stage(inbox: Inbox[T], work: Callable[[list[T]], Awaitable[None]]) -> None:
-    """Take and work, turn by turn, until the inbox is closed and empty.
+async def run_stage(
+    inbox: Inbox[T], work: Callable[[list[T]], Awaitable[None]], then: Callable[[], Awaitable[None]]
+) -> None:
+    """Take and work, turn by turn, until the inbox is closed and empty; after each turn do `then`.
 
-    Errors: what `work` raises ends the stage; a stage that must go on handles its errors in `work`.
-    Cancellation: passes; the batch in hand is `work`'s to finish or to give up.
+    Two tasks take turns: while one is at `then`, the other takes and works. So a lone item is carried through by one
+    task without waiting for another to be woken, and a crowd is worked on while what went before is still being ended.
+
+    Errors: what `work` or `then` raises ends the stage, in an ExceptionGroup; a stage that must go on handles its
+    errors itself. Cancellation: passes; the batch in hand is `work`'s to finish or to give up.
     """
-    while True:
-        try:
-            batch = await inbox.take()
-        except InboxClosed:
-            return
-        await work(batch)
+    turn = trio.Lock()
+
+    async def take_turns() -> None:
+        while True:
+            async with turn:
+                try:
+                    batch = await inbox.take()
+                except InboxClosed:
+                    return
+                await work(batch)
+            await then()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(take_turns)

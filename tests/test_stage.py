@@ -18,6 +18,10 @@ def inbox_of(capacity_per_key=10_000, capacity_total=100_000, take_max=16):
     return Inbox(capacity_per_key=capacity_per_key, capacity_total=capacity_total, take_max=take_max)
 
 
+async def nothing():
+    """After a turn."""
+
+
 def drain(inbox):
     """Every turn until the inbox is closed and empty."""
     turns = []
@@ -27,7 +31,7 @@ def drain(inbox):
 
     async def main():
         inbox.close()
-        await run_stage(inbox, keep)
+        await run_stage(inbox, keep, nothing)
 
     trio.run(main)
     return turns
@@ -191,7 +195,7 @@ async def test_each_item_goes_to_exactly_one_of_several_takers():
         async def work(batch):
             got.extend(batch)
 
-        await run_stage(inbox, work)
+        await run_stage(inbox, work, nothing)
 
     async with trio.open_nursery() as nursery:
         for _ in range(3):
@@ -225,8 +229,39 @@ async def test_an_error_of_the_work_ends_the_stage():
     async def work(batch):
         raise LookupError(batch)
 
-    with pytest.raises(LookupError):
-        await run_stage(inbox, work)
+    with pytest.raises(ExceptionGroup) as raised:
+        await run_stage(inbox, work, nothing)
+    assert raised.group_contains(LookupError)
+
+
+@pytest.mark.trio
+async def test_while_one_turn_is_being_ended_the_next_is_worked_on_but_never_two_at_once():
+    inbox = inbox_of(take_max=1)
+    ending = trio.Event()
+    told = []
+    working = 0
+
+    async def work(batch):
+        nonlocal working
+        working += 1
+        assert working == 1
+        await trio.lowlevel.checkpoint()
+        working -= 1
+        told.append(batch[0])
+
+    async def then():
+        await ending.wait()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_stage, inbox, work, then)
+        for number in range(4):
+            inbox.put_nowait("a", number)
+        await trio.testing.wait_all_tasks_blocked()
+        assert told == [0, 1]
+        ending.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert told == [0, 1, 2, 3]
+        inbox.close()
 
 
 @pytest.mark.guest
@@ -238,7 +273,7 @@ async def test_a_stage_works_as_guest():
         got.extend(batch)
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(run_stage, inbox, work)
+        nursery.start_soon(run_stage, inbox, work, nothing)
         await trio.testing.wait_all_tasks_blocked()
         inbox.put_nowait("a", 1)
         inbox.close()

@@ -1,6 +1,6 @@
 """One worker: its lines, its stages, its stream; the place where the parts of a gateway meet.
 
-    line reader -> admit -> [answer] -> [record] -> outboxes        [x] is a stage with its inbox
+    line reader -> admit -> [answer] -> record -> outboxes          [x] is a stage with its inbox
                               \\-> [search] -/
 
 Every request is held in `_open` from admission until its response leaves, under (party, request id): a second copy of
@@ -99,6 +99,7 @@ class Worker:
         self._directory = directory
         self._sign_welcome = sign_welcome
         self._gauges = gauges
+        self._recording = False
         self._answered: list[tuple[int, int, int]] = []
         self._batches: list[int] = []
         self._blocks: list[tuple[int, int, int]] = []
@@ -134,9 +135,8 @@ class Worker:
     ) -> None:
         """Serve until `stop`, then drain: nothing admitted is lost, and the stream ends with its CLOSE block."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_stage, self._answer, lambda batch: self._answering(service, batch))
-            nursery.start_soon(run_stage, self._search, lambda batch: self._searching(service, batch))
-            nursery.start_soon(run_stage, self._record, lambda batch: self._recording(recorder, batch))
+            for inbox, work in ((self._answer, service.answer), (self._search, service.search)):
+                nursery.start_soon(run_stage, inbox, self._flat(work), lambda: self._record_waiting(recorder))
             nursery.start_soon(self._sweep)
             async with trio.open_nursery() as lines:
                 lines.start_soon(self.acceptor.serve, listeners)
@@ -162,21 +162,29 @@ class Worker:
             while self._open:  # noqa: ASYNC110 - once in a life; an event would cost every request
                 await trio.sleep(0.005)
 
-    async def _answering(self, service: Service, batch: "list[list[Asked]]") -> None:
-        flat = [asked for frame in batch for asked in frame]
-        await service.answer(flat)
-        self._batches.append(len(flat))
+    def _flat(self, work: Callable[[list[Asked]], Awaitable[None]]) -> "Callable[[list[list[Asked]]], Awaitable[None]]":
+        async def flat(batch: list[list[Asked]]) -> None:
+            asked = [each for frame in batch for each in frame]
+            await work(asked)
+            self._batches.append(len(asked))
 
-    async def _searching(self, service: Service, batch: "list[list[Asked]]") -> None:
-        await service.search([asked for frame in batch for asked in frame])
+        return flat
 
-    async def _recording(self, recorder: Recorder, batch: "list[list[Final]]") -> None:
-        finals = [final for part in batch for final in part]
-        for final in finals:
-            source = final.source
-            if isinstance(source, Asked):
-                source.recording = True
-        await recorder.work([final for final in finals if not self._late(final)])
+    async def _record_waiting(self, recorder: Recorder) -> None:
+        """Make blocks of what waits; whoever is at it goes on until nothing waits."""
+        if self._recording:
+            return
+        self._recording = True
+        try:
+            while self._record.weight:
+                finals = [final for part in self._record.take_nowait() for final in part]
+                for final in finals:
+                    source = final.source
+                    if isinstance(source, Asked):
+                        source.recording = True
+                await recorder.work([final for final in finals if not self._late(final)])
+        finally:
+            self._recording = False
 
     def _late(self, final: Final) -> bool:
         """Dropped before it was committed: its asker has been told already."""
