@@ -122,7 +122,8 @@ def encode_provided(record: ProvidedRecord, *, my_number: bool = False) -> bytes
 def encode_record(record: ResidentRecord) -> bytes:
     """A record's bytes to seal.
 
-    Shape: MessagePack array of the provided array without 個人番号, 個人番号 or nil, former names, former addresses. The provided part comes first and whole, so that it is released as it was sealed.
+    Shape: MessagePack array of the provided array without 個人番号, 個人番号 or nil, former names, former addresses.
+    The provided part comes first and whole, so that it is released as it was sealed.
     """
     return _encode(
         _Sealed(msgspec.Raw(encode_provided(record)), record.my_number, record.former_names, record.former_addresses)
