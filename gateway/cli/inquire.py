@@ -12,7 +12,7 @@ import trio
 
 from certs.files import PRIVATE, write_whole
 from certs.material import TlsMaterial
-from gateway.inquiry.record import ResidentRecord
+from gateway.inquiry.record import ProvidedRecord
 from gateway.line.dial import LineClient, open_line
 from gateway.peers.line_file import Dialling, read_line_file
 from protocol.messages import Answer, InquiryByCode, InquiryByName, Operation, ReceiptQuery, Refusal, encode
@@ -22,7 +22,7 @@ from protocol.receipt import Receipt, decode_receipt, encode_receipt, verify_rec
 
 FINAL_S_MAX = 5.0
 """How long to wait for a checkpoint that makes the receipt final."""
-FIELDS = ("code", "name", "kana", "birth", "sex", "address")
+FIELDS = ("code", "name", "kana", "former_surname", "alias", "birth", "sex", "address", "my_number")
 
 
 @click.command("inquire")
@@ -165,17 +165,17 @@ def describe(result: Result, latency_ms: float) -> dict[str, Any]:
 
 def _record(data: bytes) -> dict[str, Any]:
     """The record's fields by name. Shape: docs/PROTOCOL.md, Resident record."""
-    names = ResidentRecord.__struct_fields__
+    names = ProvidedRecord.__struct_fields__
     return dict(zip(names, msgspec.msgpack.decode(data), strict=False))
 
 
 def _text(shown: dict[str, Any], receipt: Path | None) -> str:
     lines = [f"{shown['outcome_ja']}  {shown['outcome_en']}"]
     record = shown.get("record", {})
-    lines += [f"  {name:<10} {record[name]}" for name in FIELDS if record.get(name) not in (None, "")]
+    lines += [f"  {name:<14} {record[name]}" for name in FIELDS if record.get(name) not in (None, "")]
     if shown.get("differing"):
         lines.append(f"  differs in {', '.join(shown['differing'])}")
-    lines += [f"  {name:<10} {shown[name]}" for name in ("field", "remedy") if shown.get(name)]
+    lines += [f"  {name:<14} {shown[name]}" for name in ("field", "remedy") if shown.get(name)]
     block = shown.get("block")
     place = f"block {block['stream'][:8]}/{block['height']}#{block['index']}" if block else "not recorded"
     lines.append(f"  {shown['yen']} yen, {shown['latency_ms']} ms, {place}, id {shown['request_id']}")

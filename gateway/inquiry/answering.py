@@ -1,8 +1,9 @@
 """From a question and sealed rows to the bytes of an answer. Pure: no table, clock or randomness.
 
-An answer carries the record's plaintext as it was sealed, never re-encoded; every other outcome carries a Refusal and
-no data. A row that does not open, or opens to someone the question did not find, raises RegisterCorrupt: the caller
-answers UNAVAILABLE and releases nothing. Policy, claims and repeats are decided by the caller before and after.
+An answer carries the record's provided part as it was sealed; only where 個人番号 is granted is it encoded anew. Every
+other outcome carries a Refusal and no data. A row that does not open, or opens to someone the question did not find,
+raises RegisterCorrupt: the caller answers UNAVAILABLE and releases nothing. Policy, claims and repeats are decided by
+the caller before and after.
 Source: DESIGN 9; docs/PROTOCOL.md, Operations.
 """
 
@@ -16,7 +17,15 @@ from gateway.inquiry.errors import RegisterCorrupt
 from gateway.inquiry.folding import fold_name, plain
 from gateway.inquiry.index import name_tokens, query_tokens
 from gateway.inquiry.matching import CANDIDATES_MAX, Ambiguous, Exact, NoMatch, match
-from gateway.inquiry.record import SCHEMA, ResidentRecord, Sex, birth_is_date, decode_head, decode_record
+from gateway.inquiry.record import (
+    SCHEMA,
+    ResidentRecord,
+    Sex,
+    birth_is_date,
+    decode_record,
+    encode_provided,
+    provided_part,
+)
 from gateway.inquiry.sealing import RegisterKeys
 from gateway.store.register import SealedRow
 from protocol import limits
@@ -49,21 +58,25 @@ _raw = msgspec.Raw
 _EXACT_HEAD: Final = encode(Answer([], _raw(b"\xc0")))[:-1]
 
 
-def answer_by_code(query: InquiryByCode, row: SealedRow | None, keys: RegisterKeys) -> Answered:
-    """Answer a question by 住民票コード over the row its token found.
+def answer_by_code(
+    query: InquiryByCode, row: SealedRow | None, keys: RegisterKeys, *, my_number: bool = False
+) -> Answered:
+    """Answer a question by 住民票コード over the row its token found; with 個人番号 only when `my_number` is granted.
 
     Raises: RegisterCorrupt when the row does not open or carries another code.
     """
     if row is not None:
-        record = keys.open_record(row)
+        plaintext = keys.open_record(row)
         try:
-            head = decode_head(record)
+            head, provided = provided_part(plaintext)
         except (msgspec.DecodeError, ValueError):  # ValueError: text that is not UTF-8
             raise RegisterCorrupt(row.record_id, "is not a record") from None
         # A stored record with this very code proves the code: its check digit need not be looked at again.
         if head.code != query.code or head.schema != SCHEMA:
             raise RegisterCorrupt(row.record_id, "is not the record asked for")
-        return Answered(Outcome.EXACT, _EXACT_HEAD + record, 1)
+        if my_number:
+            provided = encode_provided(_opened(row, plaintext), my_number=True)
+        return Answered(Outcome.EXACT, _EXACT_HEAD + provided, 1)
     return NONE if code_is_valid(query.code) else _INVALID["code"]
 
 
@@ -78,9 +91,12 @@ def field_at_fault(query: InquiryByName) -> str | None:
     return None if query.sex in (None, Sex.MALE, Sex.FEMALE) else "sex"
 
 
-def answer_by_name(query: InquiryByName, rows: Sequence[SealedRow], keys: RegisterKeys) -> Answered:
+def answer_by_name(
+    query: InquiryByName, rows: Sequence[SealedRow], keys: RegisterKeys, *, my_number: bool = False
+) -> Answered:
     """Answer a question by name and address over its candidates, of which the look-up brings at most 65.
 
+    With 個人番号 only when `my_number` is granted.
     Raises: RegisterCorrupt when any candidate does not open or was not findable by this question.
     """
     fault = field_at_fault(query)
@@ -89,25 +105,31 @@ def answer_by_name(query: InquiryByName, rows: Sequence[SealedRow], keys: Regist
     if len(rows) > CANDIDATES_MAX:
         return AMBIGUOUS
     asked = set(query_tokens(keys.index_key, query.name, query.address, query.birth))
-    opened = [keys.open_record(row) for row in rows]
+    plaintexts = [keys.open_record(row) for row in rows]
     candidates = [
-        _candidate(row, plaintext, asked, keys.index_key) for row, plaintext in zip(rows, opened, strict=True)
+        _candidate(row, plaintext, asked, keys.index_key) for row, plaintext in zip(rows, plaintexts, strict=True)
     ]
     found = match(query, candidates)
     if isinstance(found, NoMatch):
         return NONE
     if isinstance(found, Ambiguous):
         return AMBIGUOUS
+    at = found.at
+    provided = encode_provided(candidates[at], my_number=True) if my_number else provided_part(plaintexts[at])[1]
     if isinstance(found, Exact):
-        return Answered(Outcome.EXACT, _EXACT_HEAD + opened[found.at], 1)
-    return Answered(Outcome.VARIANT, encode(Answer(list(found.differing), _raw(opened[found.at]))), 1)
+        return Answered(Outcome.EXACT, _EXACT_HEAD + provided, 1)
+    return Answered(Outcome.VARIANT, encode(Answer(list(found.differing), _raw(provided))), 1)
 
 
 def _candidate(row: SealedRow, plaintext: bytes, asked: set[bytes], index_key: bytes) -> ResidentRecord:
-    try:
-        record = decode_record(plaintext)
-    except (msgspec.DecodeError, ValueError):  # ValueError: text that is not UTF-8
-        raise RegisterCorrupt(row.record_id, "is not a record") from None
+    record = _opened(row, plaintext)
     if record.schema != SCHEMA or asked.isdisjoint(name_tokens(index_key, record)):
         raise RegisterCorrupt(row.record_id, "is not a record the question finds")
     return record
+
+
+def _opened(row: SealedRow, plaintext: bytes) -> ResidentRecord:
+    try:
+        return decode_record(plaintext)
+    except (msgspec.DecodeError, ValueError):  # ValueError: text that is not UTF-8
+        raise RegisterCorrupt(row.record_id, "is not a record") from None

@@ -65,6 +65,7 @@ def known_residents(seed: int) -> tuple[Resident, ...]:
             "1983-03-03",
             Sex.FEMALE,
             "4丁目4番4号",
+            former_surname="伊藤",
             former_names=("伊藤 由美子",),
             reason=ChangeReason.FORMER_SURNAME_ENTERED,
         ),
@@ -154,6 +155,7 @@ def _person(
     place: tuple[str, str] = _CHIBA,
     sort: int | None = None,
     reason: ChangeReason = ChangeReason.ENTERED_EX_OFFICIO,
+    former_surname: str = "",
     former_names: tuple[str, ...] = (),
     former_addresses: tuple[str, ...] = (),
 ) -> ResidentRecord:
@@ -169,7 +171,8 @@ def _person(
         place[0],
         int(reason),
         "2021-04-01",
-        former_names,
-        former_addresses,
+        former_surname,
         synthetic=True,
+        former_names=former_names,
+        former_addresses=former_addresses,
     )

@@ -1,17 +1,19 @@
 """The resident's record as it is sealed and provided (本人確認情報).
 
-A record is one MessagePack array; its bytes are sealed as they are and released as they are. 個人番号 is not part of
-it: no granted affair may have it (DOMAIN 2.1).
+What may be provided is one MessagePack array, sealed whole and released as it was sealed. Beside it in the seal, never
+in an answer: the former names and addresses, by which people are searched for, and 個人番号, which is set into its
+place only for an affair that may have it (DOMAIN 2.1).
 """
 
+import operator
 import re
 from enum import IntEnum
 from typing import Final
 
 import msgspec
 
-SCHEMA: Final = 1
-"""Layout of ResidentRecord; sealed with the record as associated data."""
+SCHEMA: Final = 2
+"""Layout of ProvidedRecord and of what is sealed; sealed with the record as associated data."""
 
 _BIRTH: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 
@@ -44,13 +46,13 @@ class ChangeReason(IntEnum):
     FORMER_SURNAME_REMOVED = 306  # 旧氏の削除
 
 
-class ResidentRecord(msgspec.Struct, frozen=True, array_like=True):
-    """One resident.
+class ProvidedRecord(msgspec.Struct, frozen=True, array_like=True):
+    """What an answer may carry of one resident: 本人確認情報 as it leaves the register.
 
-    Shape: MessagePack array of 14 in this order. `code` 11 digits; `birth` either YYYY-MM-DD, which need not exist in
+    Shape: MessagePack array of 15 in this order. `code` 11 digits; `birth` either YYYY-MM-DD, which need not exist in
     the calendar, or the entry's own words ("昭和10年3月頃"); `birth_sort` YYYYMMDD with 00 for what is not known,
-    None when nothing is; `municipality` 6 digits; `changed_on` YYYY-MM-DD; former names hold 旧氏 with the given name.
-    Source: DOMAIN 2.1.
+    None when nothing is; `municipality` 6 digits; `changed_on` YYYY-MM-DD; `former_surname` 旧氏 and `alias` 通称, ""
+    where none is entered; `my_number` 12 digits, None unless the affair may have it. Source: DOMAIN 2.1.
     """
 
     schema: int
@@ -64,24 +66,84 @@ class ResidentRecord(msgspec.Struct, frozen=True, array_like=True):
     municipality: str
     changed_reason: int
     changed_on: str
-    former_names: tuple[str, ...] = ()
-    former_addresses: tuple[str, ...] = ()
+    former_surname: str = ""
+    alias: str = ""
+    my_number: str | None = None
     synthetic: bool = False
 
 
+class ResidentRecord(ProvidedRecord, frozen=True, array_like=True):
+    """One resident as the register keeps them: what may be provided, and the history that is searched and never leaves.
+
+    `former_names` are whole names, a former surname with the given name.
+    """
+
+    former_names: tuple[str, ...] = ()
+    former_addresses: tuple[str, ...] = ()
+
+
 class RecordHead(msgspec.Struct, frozen=True, array_like=True):
-    """The first two items of a record: what must be checked before its bytes are released."""
+    """The first two items of a provided record: what must be checked before its bytes are released."""
 
     schema: int
     code: str
 
 
-encode_record = msgspec.msgpack.Encoder().encode
-"""The record's bytes: what is sealed and what is provided."""
-decode_record = msgspec.msgpack.Decoder(ResidentRecord).decode
-"""Read a record. Raises: msgspec.DecodeError, msgspec.ValidationError."""
-decode_head = msgspec.msgpack.Decoder(RecordHead).decode
-"""Read a record's head only, at a fraction of the cost. Raises as decode_record."""
+class _Sealed(msgspec.Struct, frozen=True, array_like=True):
+    provided: msgspec.Raw
+    my_number: str | None
+    former_names: tuple[str, ...]
+    former_addresses: tuple[str, ...]
+
+
+class _SealedHead(msgspec.Struct, frozen=True, array_like=True):
+    provided: msgspec.Raw
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_sealed: Final = msgspec.msgpack.Decoder(_Sealed).decode
+_decode_sealed_head: Final = msgspec.msgpack.Decoder(_SealedHead).decode
+_provided_fields: Final = operator.attrgetter(*ProvidedRecord.__struct_fields__)
+_MY_NUMBER: Final = ProvidedRecord.__struct_fields__.index("my_number")
+
+decode_provided = msgspec.msgpack.Decoder(ProvidedRecord).decode
+"""Read a provided record. Raises: msgspec.DecodeError, msgspec.ValidationError."""
+_decode_head: Final = msgspec.msgpack.Decoder(RecordHead).decode
+
+
+def encode_provided(record: ProvidedRecord, *, my_number: bool = False) -> bytes:
+    """The bytes an answer carries of a record; 個人番号 among them only when asked for."""
+    fields = list(_provided_fields(record))
+    if not my_number:
+        fields[_MY_NUMBER] = None
+    return _encode(fields)
+
+
+def encode_record(record: ResidentRecord) -> bytes:
+    """A record's bytes to seal.
+
+    Shape: MessagePack array of the provided array without 個人番号, 個人番号 or nil, former names, former addresses.
+    The provided part comes first and whole, so that it is released as it was sealed.
+    """
+    return _encode(
+        _Sealed(msgspec.Raw(encode_provided(record)), record.my_number, record.former_names, record.former_addresses)
+    )
+
+
+def decode_record(plaintext: bytes) -> ResidentRecord:
+    """Read a record with its history. Raises: msgspec.DecodeError, ValueError for text that is not UTF-8."""
+    sealed = _decode_sealed(plaintext)
+    fields = msgspec.structs.asdict(decode_provided(sealed.provided)) | {"my_number": sealed.my_number}
+    return ResidentRecord(**fields, former_names=sealed.former_names, former_addresses=sealed.former_addresses)
+
+
+def provided_part(plaintext: bytes) -> tuple[RecordHead, bytes]:
+    """The provided bytes as they stand in a sealed plaintext, and their head.
+
+    Costs a fraction of decode_record. Raises as it does.
+    """
+    provided = _decode_sealed_head(plaintext).provided
+    return _decode_head(provided), bytes(provided)
 
 
 def birth_is_date(birth: str) -> bool:

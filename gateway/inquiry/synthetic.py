@@ -3,7 +3,7 @@
 Persons are random combinations of common names in real municipalities; nobody is meant. Every record says `synthetic`.
 A valid code could be some real person's, hence the mark (DOMAIN, Synthetic numbers). The first residents are the known
 cases' (gateway.inquiry.cases) and live in towns where nobody else does; the rest show what registers hold: 異体字,
-旧氏, former addresses, uncertain and impossible birth dates, namesakes in one house, records past their period.
+旧氏, 通称, former addresses, uncertain and impossible birth dates, namesakes in one house, records past their period.
 """
 
 import datetime as dt
@@ -117,10 +117,11 @@ def _person(draw: random.Random, code: str) -> ResidentRecord:
     given, given_kana = draw.choice(NAMES.male if sex == Sex.MALE else NAMES.female)
     municipality, address = _address(draw)
     former_addresses = (_address(draw)[1],) if chance() < 0.15 else ()
-    former_names = (f"{draw.choice(NAMES.surnames)[0]} {given}",) if chance() < 0.05 else ()
+    former_surname = draw.choice(NAMES.surnames)[0] if chance() < 0.05 else ""
+    alias = f"{draw.choice(NAMES.surnames)[0]} {given}" if chance() < 0.01 else ""
     reason = (
         ChangeReason.FORMER_SURNAME_ENTERED
-        if former_names
+        if former_surname
         else ChangeReason.MOVED_WITHIN
         if former_addresses
         else ChangeReason.ENTERED_EX_OFFICIO
@@ -138,9 +139,11 @@ def _person(draw: random.Random, code: str) -> ResidentRecord:
         municipality,
         int(reason),
         f"{int(2003 + chance() * 22)}-{int(1 + chance() * 12):02d}-{int(1 + chance() * 28):02d}",
-        former_names,
-        former_addresses,
+        former_surname,
+        alias,
         synthetic=True,
+        former_names=(f"{former_surname} {given}",) if former_surname else (),
+        former_addresses=former_addresses,
     )
 
 

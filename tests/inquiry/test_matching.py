@@ -8,8 +8,9 @@ from gateway.inquiry.record import ResidentRecord
 from protocol.messages import InquiryByName
 
 A = ResidentRecord(
-    1, "00000000000", "髙橋 一郎", "タカハシ イチロウ", "1975-11-23", 19751123, 1, "東京都中野区中野4丁目8番1号",
-    "131148", 301, "2020-01-01", ("佐藤 一郎",), ("千葉県市川市八幡1丁目1番1号",), synthetic=True,
+    2, "00000000000", "髙橋 一郎", "タカハシ イチロウ", "1975-11-23", 19751123, 1, "東京都中野区中野4丁目8番1号",
+    "131148", 301, "2020-01-01", synthetic=True, former_names=("佐藤 一郎",),
+    former_addresses=("千葉県市川市八幡1丁目1番1号",),
 )  # fmt: skip
 PLAIN = msgspec.structs.replace(A, name="高橋 一郎", former_names=(), birth="1950-01-01", birth_sort=19500101)
 

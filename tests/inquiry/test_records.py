@@ -11,12 +11,20 @@ from gateway.inquiry.answering import answer_by_code, answer_by_name
 from gateway.inquiry.codes import code_check_digit, code_is_valid, code_remainder, municipality_is_valid
 from gateway.inquiry.errors import KeyMissing, RegisterCorrupt
 from gateway.inquiry.index import birth_token, code_token, name_tokens, query_tokens, town_token
-from gateway.inquiry.record import birth_is_date, decode_record, encode_record
+from gateway.inquiry.record import (
+    ProvidedRecord,
+    birth_is_date,
+    decode_provided,
+    decode_record,
+    encode_provided,
+    encode_record,
+    provided_part,
+)
 from gateway.inquiry.sealing import RegisterKeys
 from gateway.inquiry.synthetic import MUNICIPALITIES, absent_code, birth_in_words, codes, residents
 from gateway.store.register import SealedRow
 from protocol import limits
-from protocol.messages import InquiryByCode, InquiryByName, Refusal
+from protocol.messages import Answer, InquiryByCode, InquiryByName, Refusal
 from protocol.outcomes import Outcome
 from tests.inquiry.kit import KEYS
 
@@ -107,12 +115,42 @@ def test_synthetic_residents_are_the_same_for_a_seed_marked_and_different_from_e
     births = {person.record.birth for person in one}
     assert any("頃" in birth for birth in births)
     assert any(birth.endswith("-02-29") for birth in births)
-    assert any(person.record.former_names for person in one)
+    assert any(person.record.former_names and person.record.former_surname for person in one)
+    assert any(person.record.alias for person in one)
     assert any(person.record.former_addresses for person in one)
     assert any(person.superseded_on for person in one)
     assert any(person.expires_on and not person.superseded_on for person in one)
     assert all(len(encode_record(person.record)) < limits.RESPONSE_BODY_BYTES_MAX for person in one)
     assert [decode_record(encode_record(person.record)) for person in one] == [person.record for person in one]
+
+
+def test_the_history_and_my_number_are_sealed_and_not_provided() -> None:
+    plain_record = next(residents(6, 1))
+    record = msgspec.structs.replace(
+        plain_record.record, my_number="123456789018", former_names=("旧 名",), former_addresses=("旧の住所",)
+    )
+    plaintext = encode_record(record)
+    head, provided = provided_part(plaintext)
+    assert decode_record(plaintext) == record
+    assert (head.schema, head.code) == (record.schema, record.code)
+    assert provided == encode_provided(record) in plaintext
+    assert not any(text.encode() in provided for text in ("123456789018", "旧 名", "旧の住所"))
+    shown = decode_provided(provided)
+    assert type(shown) is ProvidedRecord
+    assert shown.my_number is None
+    assert decode_provided(encode_provided(record, my_number=True)).my_number == "123456789018"
+
+
+@pytest.mark.parametrize("granted", [False, True])
+def test_my_number_leaves_only_when_granted(*, granted: bool) -> None:
+    record = msgspec.structs.replace(next(residents(6, 1)).record, my_number="123456789018")
+    row = sealed(encode_record(record))
+    by_code = answer_by_code(InquiryByCode("12-1", 1, "s", "c", record.code), row, KEYS, my_number=granted)
+    query = InquiryByName("12-1", 1, "s", "c", record.name, record.address)
+    by_name = answer_by_name(query, [row], KEYS, my_number=granted)
+    assert by_name == by_code
+    body = msgspec.msgpack.decode(by_code.body, type=Answer)
+    assert decode_provided(body.record).my_number == ("123456789018" if granted else None)
 
 
 def test_uncertain_births_are_written_as_entries_write_them() -> None:

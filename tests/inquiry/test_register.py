@@ -12,7 +12,7 @@ from gateway.inquiry.errors import KeyMissing, RegisterCorrupt
 from gateway.inquiry.index import code_token, town_token
 from gateway.inquiry.keys import load_keys, make_keys
 from gateway.inquiry.loading import load_synthetic
-from gateway.inquiry.record import decode_record
+from gateway.inquiry.record import decode_provided
 from gateway.store.errors import StoreError, UniqueViolated
 from gateway.store.pool import Database, open_database
 from gateway.store.register import (
@@ -65,7 +65,7 @@ async def test_known_cases_come_to_what_they_promise(database_dsn: DatabaseDsn) 
             if answered.count:
                 body = msgspec.msgpack.decode(answered.body, type=Answer)
                 assert tuple(body.differing) == known.differing
-                assert decode_record(body.record).synthetic
+                assert decode_provided(body.record).synthetic
                 assert msgspec.msgpack.encode(body) == answered.body
             else:
                 msgspec.msgpack.decode(answered.body, type=Refusal)
