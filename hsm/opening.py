@@ -53,6 +53,11 @@ def create_keystore(uri: str, passphrase: Callable[[], str], *, owner: str) -> K
     return TokenKeystore.create(place.module_path, place.label, passphrase(), owner=owner)
 
 
+def is_token(uri: str) -> bool:
+    """Whether a URI names a token. Raises: UriInvalid, HsmUnavailable without a module."""
+    return isinstance(_place(uri), _Token)
+
+
 def passphrase_from_file(path: Path) -> str:
     """The first line of a file that only its owner may read. Raises: PassphraseUnreadable."""
     try:

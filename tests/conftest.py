@@ -1,4 +1,4 @@
-"""What every test may ask for: the `guest` marker and a database.
+"""What every test may ask for: the `guest` marker, a database, and SoftHSM.
 
 `@pytest.mark.guest` on an async test runs it, with its async fixtures, in Trio as guest of uvloop, where asyncpg works.
 `@pytest.mark.trio` alone is plain Trio; with pytest-trio's `autojump_clock` in virtual time.
@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.kit.components import softhsm_configured
 from tests.kit.database import DatabaseDsn, Databases, databases
 from tests.kit.guest import guest_run
+from tests.kit.softhsm import Softhsm
 
 # On a machine that judges a change the same examples are tried every time; elsewhere new ones are looked for.
 settings.register_profile("judging", derandomize=True)
@@ -41,3 +43,10 @@ def database_dsn(database_server: Databases) -> Iterator[DatabaseDsn]:
     """A fresh database with the whole schema, for this test alone."""
     with database_server.fresh() as dsn:
         yield dsn
+
+
+@pytest.fixture(scope="session")
+def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Softhsm]:
+    """SoftHSM's tokens, once a run: the libraries read where they are when they are loaded."""
+    with softhsm_configured(tmp_path_factory.mktemp("softhsm")) as (tokens, proxy):
+        yield Softhsm(tokens, str(proxy))

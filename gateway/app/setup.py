@@ -8,17 +8,22 @@ Everything lies in one directory:
     pki/               the development CA     postgres/     the embedded server
     ministry/          the far end: line.toml, tls/, keystore.sekisho, passphrase, trust.bundle
 
-It appears whole: `sekisho.toml` is written last, and a directory without one is begun again.
+With a token for the centre's keys there is no keystore.sekisho and no passphrase here: the configuration names the
+token and the file with its PIN. It appears whole: `sekisho.toml` is written
+last, and a directory without one is begun again.
 """
 
 import base64
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from certs.authority import DevelopmentAuthority
 from certs.files import PRIVATE, PUBLIC, write_whole
@@ -34,8 +39,10 @@ from gateway.store.embedded import EmbeddedPostgres
 from gateway.store.migrate import migrate
 from gateway.store.pool import open_database
 from gateway.store.register import refresh_statistics
-from hsm.ceremony import KeySet, create_standard_keys, trust_of
+from hsm.ceremony import SETS, KeySet, create_standard_keys, trust_of
+from hsm.errors import StoreExists
 from hsm.interface import KeyStore
+from hsm.opening import create_keystore, is_token, open_keystore, passphrase_from_file
 from hsm.software import SoftwareKeystore
 from protocol.keys import Algorithm, Purpose
 from protocol.trust import encode_trust
@@ -58,15 +65,33 @@ class SetupError(Exception):
     """The directory cannot be made; the sentence names the remedy."""
 
 
+class TokenPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """A PKCS#11 token for the centre's keys: its URI (hsm.opening), and the file with its PIN."""
+
+    uri: str
+    pin_file: Path
+
+
 def is_made(data: Path) -> bool:
     """Whether a finished centre lies there."""
     return (data / FILE_NAME).is_file()
 
 
 def make_centre(
-    data: Path, *, port: int, ops_port: int, workers: int, residents: int, say: Say, progress: Progress
+    data: Path,
+    *,
+    port: int,
+    ops_port: int,
+    workers: int,
+    residents: int,
+    say: Say,
+    progress: Progress,
+    token: TokenPlace | None = None,
 ) -> None:
-    """Make a centre in `data`. Raises: SetupError; errors of the parts."""
+    """Make a centre in `data`, with its keys in `token` where one is given.
+
+    Raises: SetupError; errors of the parts.
+    """
     if is_made(data):
         raise SetupError(f"{data} holds a centre already; use it, or choose another --data directory")
     if data.exists() and any(data.iterdir()) and not (data / ".unfinished").exists():
@@ -83,25 +108,26 @@ def make_centre(
     label = f"{now:%Y-%m}-{secrets.token_hex(2)}"
 
     say("development PKI and keystores")
-    authority = DevelopmentAuthority.create(data / "pki", name="Sekisho Development", now=now)
-    authority.write_crl(now=now, days=30)
-    _issue(authority, data / "tls", CENTRE, LineName("centre", ROLE), now, ("127.0.0.1", "localhost"))
-    ministry = data / "ministry"
-    ministry.mkdir(mode=0o700)
-    _issue(authority, ministry / "tls", LINE, MINISTRY, now, ())
-    centre_keys = _keystore(data, CENTRE_ID, "centre", label, now_us)
-    ministry_keys = _keystore(ministry, MINISTRY.party, "line", f"{MINISTRY.party}-{label}", now_us)
-    bundle = encode_trust(trust_of(centre_keys, role=ROLE, environment=ENVIRONMENT))
-    write_whole(data / "trust.bundle", bundle, mode=PUBLIC)
-    write_whole(ministry / "trust.bundle", bundle, mode=PUBLIC)
-    write_whole(ministry / "line.toml", _line_toml(port).encode(), mode=PUBLIC)
-    write_whole(data / "directory.toml", _directory_toml(ministry_keys).encode(), mode=PUBLIC)
+    with _centre_keys(data, token, label, now_us) as centre_keys:
+        authority = DevelopmentAuthority.create(data / "pki", name="Sekisho Development", now=now)
+        authority.write_crl(now=now, days=30)
+        _issue(authority, data / "tls", CENTRE, LineName("centre", ROLE), now, ("127.0.0.1", "localhost"))
+        ministry = data / "ministry"
+        ministry.mkdir(mode=0o700)
+        _issue(authority, ministry / "tls", LINE, MINISTRY, now, ())
+        ministry_keys = _keystore(ministry, MINISTRY.party, "line", f"{MINISTRY.party}-{label}", now_us)
+        bundle = encode_trust(trust_of(centre_keys, role=ROLE, environment=ENVIRONMENT))
+        write_whole(data / "trust.bundle", bundle, mode=PUBLIC)
+        write_whole(ministry / "trust.bundle", bundle, mode=PUBLIC)
+        write_whole(ministry / "line.toml", _line_toml(port).encode(), mode=PUBLIC)
+        write_whole(data / "directory.toml", _directory_toml(ministry_keys).encode(), mode=PUBLIC)
 
-    say("database")
-    with EmbeddedPostgres(data / "postgres") as server:
-        if not run_guest(_fill, server, data, centre_keys, residents, say, progress):
-            raise KeyboardInterrupt  # a signal ended the filling; the directory is begun again next time
-    write_whole(data / FILE_NAME, _configuration_toml(port, ops_port, workers).encode(), mode=PRIVATE)
+        say("database")
+        with EmbeddedPostgres(data / "postgres") as server:
+            if not run_guest(_fill, server, data, centre_keys, residents, say, progress):
+                raise KeyboardInterrupt  # a signal ended the filling; the directory is begun again next time
+    configuration = _configuration_toml(port, ops_port, workers, token)
+    write_whole(data / FILE_NAME, configuration.encode(), mode=PRIVATE)
     (data / ".unfinished").unlink()
 
 
@@ -140,6 +166,58 @@ def _issue(
     write_whole(out / "crl.pem", (authority.directory / "crl.pem").read_bytes(), mode=PUBLIC)
 
 
+@contextmanager
+def _centre_keys(data: Path, token: TokenPlace | None, label: str, now_us: int) -> Iterator[KeyStore]:
+    """The centre's store with its standard keys: a new file, or the token, closed afterwards."""
+    if token is None:
+        store: KeyStore = _keystore(data, CENTRE_ID, "centre", label, now_us)
+    else:
+        if not is_token(token.uri):
+            raise SetupError(f"{token.uri}: not a token; without --keystore the keys are made in the directory")
+        store = _token_keys(token, label, now_us)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _token_keys(token: TokenPlace, label: str, now_us: int) -> KeyStore:
+    """The token's key store: made now, or as a ceremony (or an attempt that did not end) left it.
+
+    Raises: SetupError, HsmError.
+    """
+
+    def pin() -> str:
+        return passphrase_from_file(token.pin_file)
+
+    try:
+        store = create_keystore(token.uri, pin, owner=CENTRE_ID)
+    except StoreExists:
+        store = open_keystore(token.uri, pin)
+    try:
+        _complete(store, token.uri, label, now_us)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _complete(store: KeyStore, uri: str, label: str, now_us: int) -> None:
+    """The standard keys in an empty store; another must have them. Raises: SetupError, HsmError."""
+    held = {record.purpose for record in store.keys()}
+    if not held and store.owner == CENTRE_ID:
+        create_standard_keys(store, "centre", label=label, now_us=now_us)
+        return
+    able = store.capabilities().algorithms
+    missing = [purpose.value for purpose, algorithm in SETS["centre"] if algorithm in able and purpose not in held]
+    if store.owner != CENTRE_ID or missing:
+        lacking = f" and no key for {', '.join(missing)}" if missing else ""
+        raise SetupError(
+            f"{uri} holds keys of {store.owner}{lacking}; use a token that holds none, or the keys that"
+            f" `sekisho hsm init --set centre --owner {CENTRE_ID}` makes"
+        )
+
+
 def _keystore(directory: Path, owner: str, which: KeySet, label: str, now_us: int) -> SoftwareKeystore:
     passphrase = secrets.token_urlsafe(32)
     write_whole(directory / "passphrase", passphrase.encode() + b"\n", mode=PRIVATE)
@@ -163,7 +241,9 @@ passphrase_file = "passphrase"
 """
 
 
-def _configuration_toml(port: int, ops_port: int, workers: int) -> str:
+def _configuration_toml(port: int, ops_port: int, workers: int, token: TokenPlace | None) -> str:
+    uri = "software:keystore.sekisho" if token is None else token.uri
+    passphrase_file = "passphrase" if token is None else str(token.pin_file.absolute())
     return f"""# A development inquiry centre, made by `sekisho init`. Paths are relative to this file.
 
 [centre]
@@ -175,8 +255,8 @@ node = "node-1"
 embedded = "postgres" # or gateway_dsn, ops_dsn and owner_dsn of a PostgreSQL 15 or newer
 
 [keystore]
-uri = "software:keystore.sekisho" # or pkcs11:token=LABEL;module-path=PATH
-passphrase_file = "passphrase"
+uri = {_toml_text(uri)} # software:PATH or pkcs11:token=LABEL;module-path=PATH
+passphrase_file = {_toml_text(passphrase_file)}
 
 [line]
 listen = "127.0.0.1:{port}"
@@ -195,6 +275,11 @@ objective = 0.999
 threshold_ms = 100
 window_days = 28
 """
+
+
+def _toml_text(text: str) -> str:
+    """A TOML basic string; JSON's escapes are among TOML's."""
+    return msgspec.json.encode(text).decode()
 
 
 def _directory_toml(ministry: KeyStore) -> str:

@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.app.setup import RESIDENTS_DEFAULT, RESIDENTS_MIN, make_centre
+from gateway.app.setup import RESIDENTS_DEFAULT, RESIDENTS_MIN, TokenPlace, make_centre
 
 
 @click.command("init")
@@ -21,8 +21,28 @@ from gateway.app.setup import RESIDENTS_DEFAULT, RESIDENTS_MIN, make_centre
     show_default=True,
     help="Synthetic residents to seed.",
 )
-def command(data: Path, port: int, ops_port: int, workers: int, residents: int) -> None:
+@click.option(
+    "--keystore",
+    metavar="URI",
+    help="Keep the centre's keys in an initialised token: pkcs11:token=LABEL;module-path=PATH of p11-kit-proxy.",
+)
+@click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path),
+    help="File with the token's PIN, readable by its owner only; it stays where it is. With --keystore.",
+)
+def command(
+    data: Path,
+    port: int,
+    ops_port: int,
+    workers: int,
+    residents: int,
+    keystore: str | None,
+    passphrase_file: Path | None,
+) -> None:
     """Make a development centre: PKI, keys, database, directory, synthetic residents, and one ministry's line.
+
+    Without --keystore the keys are sealed in a file of the directory.
 
     \b
     Then:
@@ -30,11 +50,25 @@ def command(data: Path, port: int, ops_port: int, workers: int, residents: int) 
       sekisho inquire --line DIR/ministry --code 12345678901 --affair vehicle-12-1 --case 2026-0001
     """
     console = Console(stderr=True)
-    make_with_progress(console, data, port=port, ops_port=ops_port, workers=workers, residents=residents)
+    if (keystore is None) != (passphrase_file is None):
+        raise click.UsageError("--keystore and --passphrase-file go together")
+    token = None
+    if keystore is not None and passphrase_file is not None:
+        token = TokenPlace(uri=keystore, pin_file=passphrase_file)
+    make_with_progress(console, data, port=port, ops_port=ops_port, workers=workers, residents=residents, token=token)
     click.echo(f"made {data}; start it with `sekisho serve --data {data}`")
 
 
-def make_with_progress(console: Console, data: Path, *, port: int, ops_port: int, workers: int, residents: int) -> None:
+def make_with_progress(
+    console: Console,
+    data: Path,
+    *,
+    port: int,
+    ops_port: int,
+    workers: int,
+    residents: int,
+    token: TokenPlace | None = None,
+) -> None:
     """make_centre with its steps and a bar on the console."""
     with Progress(
         TextColumn("  {task.description}"),
@@ -51,6 +85,7 @@ def make_with_progress(console: Console, data: Path, *, port: int, ops_port: int
             ops_port=ops_port,
             workers=workers,
             residents=residents,
+            token=token,
             say=lambda text: bar.console.print(f"  {text}", highlight=False),
             progress=lambda done, of: bar.update(task, completed=done, total=of, visible=True),
         )

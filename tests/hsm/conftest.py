@@ -1,4 +1,4 @@
-"""SoftHSM once a session, and the stores that the contract runs on."""
+"""The stores that the contract runs on."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -7,16 +7,8 @@ import pytest
 
 from hsm.interface import KeyStore
 from hsm.software import SoftwareKeystore
-from tests.hsm.softhsm import Softhsm
-from tests.kit.components import softhsm_configured
 
 _labels = (f"token-{number}" for number in itertools.count())
-
-
-@pytest.fixture(scope="session")
-def softhsm(tmp_path_factory) -> Iterator[Softhsm]:
-    with softhsm_configured(tmp_path_factory.mktemp("softhsm")) as (tokens, proxy):
-        yield Softhsm(tokens, str(proxy))
 
 
 @pytest.fixture

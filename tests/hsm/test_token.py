@@ -10,8 +10,8 @@ from pkcs11 import Attribute, AttributeSensitive, ObjectClass
 from hsm.errors import HsmUnavailable, PassphraseWrong, StoreAbsent, StoreCorrupt, StoreExists
 from hsm.token import TokenKeystore, _make
 from protocol.keys import Algorithm, Purpose, context, verify
-from tests.hsm.softhsm import copy_token, lose_token, restore_token
 from tests.kit.components import PIN, SO_PIN
+from tests.kit.softhsm import copy_token, lose_token, restore_token
 
 pytestmark = pytest.mark.token
 DATA = context("block") + b"content"

@@ -88,7 +88,7 @@ async def _fetch(dsn: str, sql: str, args: tuple[object, ...]) -> list[Any]:
 
 @contextmanager
 def made_centre(directory: Path) -> Iterator[Made]:
-    """Make a centre with ephemeral ports and keep its server running. fsync is off: no test cuts the power."""
+    """Make a centre with ephemeral ports and keep its server running."""
     data = directory / "centre"
     make_centre(
         data,
@@ -99,6 +99,13 @@ def made_centre(directory: Path) -> Iterator[Made]:
         say=lambda _: None,
         progress=lambda _done, _of: None,
     )
+    with standing(data) as made:
+        yield made
+
+
+@contextmanager
+def standing(data: Path) -> Iterator[Made]:
+    """A centre that was made, with its server running. fsync is off: no test cuts the power."""
     with EmbeddedPostgres(data / "postgres", settings={"fsync": "off", "shared_buffers": "64MB"}) as server:
         yield Made(data, server)
 
