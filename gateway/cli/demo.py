@@ -7,19 +7,16 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import click
+import msgspec
 import trio
 from rich.console import Console
 from rich.table import Table
 
 from certs.files import PRIVATE, write_whole
-from certs.material import TlsMaterial
 from gateway.app import supervisor
 from gateway.app.configuration import read_configuration
 from gateway.app.setup import RESIDENTS_DEFAULT, RESIDENTS_MIN, SEED, is_made
@@ -27,9 +24,9 @@ from gateway.app.supervisor import Running
 from gateway.cli.init import make_with_progress
 from gateway.cli.inquire import describe, final_receipt
 from gateway.inquiry.cases import known_cases
-from gateway.line.dial import LineClient, LineError, Sign, open_line
+from gateway.line.dial import LineClient, LineError
 from gateway.ops.logs import configure_logging
-from gateway.peers.line_file import Dialling, read_line_file
+from gateway.peers.line_file import Dialling, line_from, read_line_file
 from protocol.keys import Algorithm, context
 from protocol.messages import BatchInquiry, InquiryByCode, InquiryByName, Operation, encode
 from protocol.outcomes import Outcome
@@ -109,15 +106,6 @@ async def _run(console: Console, data: Path, once: bool, began: float) -> None:
     console.print("ended; nothing is left running 終了しました")
 
 
-@asynccontextmanager
-async def _line(dialling: Dialling, *, sign: Sign | None = None) -> AsyncIterator[LineClient]:
-    material = TlsMaterial(dialling.files, now=datetime.now(UTC))
-    async with open_line(
-        dialling.target, material=material, trust=dialling.trust, sign=sign or dialling.sign
-    ) as client:
-        yield client
-
-
 async def _show(console: Console, data: Path, gateway: Running) -> None:
     dialling = read_line_file(data / "ministry", port=gateway.port)
     table = Table(title="国土交通省の照会 (合成データ) / a ministry's inquiries (synthetic data)", title_justify="left")
@@ -129,7 +117,7 @@ async def _show(console: Console, data: Path, gateway: Running) -> None:
         ("ブロック block", "left"),
     ):
         table.add_column(heading, justify="right" if justify == "right" else "left")
-    async with _line(dialling) as client:
+    async with line_from(dialling) as client:
         await client.wait_open(all_slots=True)
         first = await _ask_all(client, table)
         receipt = first.receipt()
@@ -224,7 +212,7 @@ async def _ask_with_wrong_signature(dialling: Dialling, table: Table) -> None:
         return algorithm, key_id, signature
 
     body = known_cases(SEED)[0].question(affair=AFFAIR, step=STEP, staff=STAFF, case=CASE)
-    async with _line(dialling, sign=forge) as client:
+    async with line_from(msgspec.structs.replace(dialling, sign=forge)) as client:
         await client.wait_open()
         began = time.perf_counter()
         reason = "answered although the signature was wrong"

@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from protocol.resident import ProvidedRecord, decode_provided
+
 SCHEMA: Final = 2
 """Layout of ProvidedRecord and of what is sealed; sealed with the record as associated data."""
 
@@ -44,32 +46,6 @@ class ChangeReason(IntEnum):
     CODE_CHANGED = 304  # 住民票コードの変更請求
     FORMER_SURNAME_ENTERED = 305  # 旧氏の記載
     FORMER_SURNAME_REMOVED = 306  # 旧氏の削除
-
-
-class ProvidedRecord(msgspec.Struct, frozen=True, array_like=True):
-    """What an answer may carry of one resident: 本人確認情報 as it leaves the register.
-
-    Shape: MessagePack array of 15 in this order. `code` 11 digits; `birth` either YYYY-MM-DD, which need not exist in
-    the calendar, or the entry's own words ("昭和10年3月頃"); `birth_sort` YYYYMMDD with 00 for what is not known,
-    None when nothing is; `municipality` 6 digits; `changed_on` YYYY-MM-DD; `former_surname` 旧氏 and `alias` 通称, ""
-    where none is entered; `my_number` 12 digits, None unless the affair may have it. Source: DOMAIN 2.1.
-    """
-
-    schema: int
-    code: str
-    name: str
-    kana: str
-    birth: str
-    birth_sort: int | None
-    sex: int
-    address: str
-    municipality: str
-    changed_reason: int
-    changed_on: str
-    former_surname: str = ""
-    alias: str = ""
-    my_number: str | None = None
-    synthetic: bool = False
 
 
 class ResidentRecord(ProvidedRecord, frozen=True, array_like=True):
@@ -106,8 +82,6 @@ _decode_sealed_head: Final = msgspec.msgpack.Decoder(_SealedHead).decode
 _provided_fields: Final = operator.attrgetter(*ProvidedRecord.__struct_fields__)
 _MY_NUMBER: Final = ProvidedRecord.__struct_fields__.index("my_number")
 
-decode_provided = msgspec.msgpack.Decoder(ProvidedRecord).decode
-"""Read a provided record. Raises: msgspec.DecodeError, msgspec.ValidationError."""
 _decode_head: Final = msgspec.msgpack.Decoder(RecordHead).decode
 
 

@@ -8,20 +8,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import trio
 
-from certs.material import TlsMaterial
 from gateway.app.configuration import Configuration, read_configuration
 from gateway.app.setup import SEED, make_centre
 from gateway.app.supervisor import Dsns, Running, running_gateway
 from gateway.inquiry.cases import known_cases
-from gateway.line.dial import LineClient, open_line
-from gateway.peers.line_file import Dialling, read_line_file
+from gateway.line.dial import LineClient
+from gateway.peers.line_file import Dialling, line_from, read_line_file
 from gateway.store.embedded import EmbeddedPostgres
 from protocol.messages import InquiryByCode, Operation, encode
 from protocol.outcomes import Outcome
@@ -67,9 +65,7 @@ class Made:
     @asynccontextmanager
     async def line(self, running: Running, *, all_slots: bool = True) -> AsyncIterator[LineClient]:
         """The ministry's line, open to every worker."""
-        dialling = self.dialling(running)
-        material = TlsMaterial(dialling.files, now=datetime.now(UTC))
-        async with open_line(dialling.target, material=material, trust=dialling.trust, sign=dialling.sign) as line:
+        async with line_from(self.dialling(running)) as line:
             await line.wait_open(20, all_slots=all_slots)
             yield line
 
