@@ -149,8 +149,6 @@ def _birth(
             raise BirthInvalid("outside-era")
     else:
         year = int(western or 0)
-        if not year:
-            raise BirthInvalid("no-such-day")
     return Birth(
         raw,
         year * 10_000 + month * 100 + day,

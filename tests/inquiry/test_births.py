@@ -89,7 +89,7 @@ def test_of_an_unknown_date_nothing_is_known(text: str) -> None:
         ("1975-13-01", "no-such-day"),
         ("1975-00-01", "no-such-day"),
         ("1975-01-32", "no-such-day"),
-        ("0000-01-01", "no-such-day"),
+        ("0000-01-01", "unreadable"),
         ("昭和0年1月1日", "outside-era"),
         ("昭和64年1月8日", "outside-era"),
         ("平成31年5月1日", "outside-era"),
