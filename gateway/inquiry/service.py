@@ -32,7 +32,16 @@ from protocol import limits
 from protocol.commitment import commitment_key, request_commitment, response_commitment
 from protocol.ledger import Entry, EntryKind, EntryRef, decode_entry
 from protocol.merkle import Tree, leaf_hash
-from protocol.messages import Disclaim, InquiryByCode, InquiryByName, ReceiptQuery, Refusal, encode
+from protocol.messages import (
+    Approve,
+    BatchInquiry,
+    Disclaim,
+    InquiryByCode,
+    InquiryByName,
+    ReceiptQuery,
+    Refusal,
+    encode,
+)
 from protocol.outcomes import CATALOGUE, Outcome
 from protocol.receipt import Finality, Proof, Receipt, encode_receipt
 
@@ -113,10 +122,10 @@ class Service:
     async def answer(self, batch: list[Asked]) -> None:
         """Answer what waits. Every request of the batch is recorded, settled, or passed to the other lane."""
         plain = [asked for asked in batch if not asked.done]
-        names = [asked for asked in plain if isinstance(asked.body, InquiryByName | ReceiptQuery | Disclaim)]
-        if names:
-            self._to_search(names)
-            plain = [asked for asked in plain if not isinstance(asked.body, InquiryByName | ReceiptQuery | Disclaim)]
+        others = [asked for asked in plain if not _is_plain(asked)]
+        if others:
+            self._to_search(others)
+            plain = [asked for asked in plain if _is_plain(asked)]
         if not plain:
             return
         try:
@@ -315,6 +324,9 @@ class Service:
             return self._refusal(asked, asked.decision, self._now_us())
         if isinstance(asked.body, Disclaim):
             return await self._disclaim(asked, asked.body)
+        if isinstance(asked.body, Approve) or _approval(asked.body) is not None:
+            self._outlet.settle(asked, Outcome.UNAVAILABLE, _EMPTY)
+            return None
         return self._final(asked, asked.decision, self._ask_register(asked, row, candidates), self._now_us())
 
     def _ask_register(self, asked: Asked, row: Sequence[object], candidates: list[SealedRow]) -> Answered:
@@ -344,7 +356,7 @@ class Service:
         decision = asked.decision
         if isinstance(decision, Refused):
             outcome, body, cost = int(decision.outcome), encode(Refusal(decision.field, decision.remedy)), 0
-        elif isinstance(asked.body, Disclaim):
+        elif isinstance(asked.body, Disclaim | Approve):
             outcome, body, cost = original.outcome, _EMPTY, 0
         else:
             answered = self._ask_register(asked, row, candidates)
@@ -430,6 +442,15 @@ class Service:
             ref=EntryRef(material.block.stream, material.block.height, material.index, True),
             also=[(asked.party, body.request_id, -1, commitment)],
         )
+
+
+def _is_plain(asked: Asked) -> bool:
+    body = asked.body
+    return body is None or isinstance(body, BatchInquiry) or (isinstance(body, InquiryByCode) and body.approval is None)
+
+
+def _approval(body: object) -> bytes | None:
+    return body.approval if isinstance(body, InquiryByCode | InquiryByName) else None
 
 
 def _sealed(row: Sequence[object]) -> SealedRow | None:
