@@ -23,7 +23,8 @@ from certs.names import LineName
 from gateway.directory.directory import Directory
 from gateway.directory.policy import Granted, Refused, Standing
 from gateway.inquiry.asked import Asked
-from gateway.inquiry.service import Service
+from gateway.inquiry.plain import PlainLane
+from gateway.inquiry.searching import SearchLane
 from gateway.ledger.recording import Final, Recorder
 from gateway.line.accept import Acceptor, Connection
 from gateway.line.admission import admit, decide, transient
@@ -74,7 +75,7 @@ class Centre:
 
 
 class Worker:
-    """Implements the acceptor's Gate and the service's Outlet over the parts it is given."""
+    """Implements the acceptor's Gate and the lanes' Outlet over the parts it is given."""
 
     def __init__(
         self,
@@ -127,15 +128,16 @@ class Worker:
         self,
         *,
         listeners: list[trio.SocketListener],
-        service: Service,
+        plain: PlainLane,
+        searching: SearchLane,
         recorder: Recorder,
         stop: trio.Event,
         started: Callable[[], None],
     ) -> None:
         """Serve until `stop`, then drain: nothing admitted is lost, and the stream ends with its CLOSE block."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_stage, self._answer, lambda batch: self._answering(service, batch))
-            nursery.start_soon(run_stage, self._search, lambda batch: self._searching(service, batch))
+            nursery.start_soon(run_stage, self._answer, lambda batch: self._answering(plain, batch))
+            nursery.start_soon(run_stage, self._search, lambda batch: self._searching(searching, batch))
             nursery.start_soon(run_stage, self._record, lambda batch: self._recording(recorder, batch))
             nursery.start_soon(self._sweep)
             async with trio.open_nursery() as lines:
@@ -162,13 +164,13 @@ class Worker:
             while self._open:  # noqa: ASYNC110 - once in a life; an event would cost every request
                 await trio.sleep(0.005)
 
-    async def _answering(self, service: Service, batch: "list[list[Asked]]") -> None:
+    async def _answering(self, plain: PlainLane, batch: "list[list[Asked]]") -> None:
         flat = [asked for frame in batch for asked in frame]
-        await service.answer(flat)
+        await plain.answer(flat)
         self._batches.append(len(flat))
 
-    async def _searching(self, service: Service, batch: "list[list[Asked]]") -> None:
-        await service.search([asked for frame in batch for asked in frame])
+    async def _searching(self, searching: SearchLane, batch: "list[list[Asked]]") -> None:
+        await searching.search([asked for frame in batch for asked in frame])
 
     async def _recording(self, recorder: Recorder, batch: "list[list[Final]]") -> None:
         finals = [final for part in batch for final in part]
@@ -255,7 +257,7 @@ class Worker:
                 for asked in fresh:
                     self.settle(asked, Outcome.BUSY, encode(Refusal(retry_after_ms=BUSY_RETRY_MS)))
 
-    # --- the service's outlet
+    # --- the lanes' outlet
 
     def standing(self, party: str, line: str) -> Standing:
         """What holds for a line now, kept while it holds."""
