@@ -26,7 +26,10 @@ from gateway.directory.errors import DirectoryError
 from gateway.directory.holder import DirectoryHolder
 from gateway.host import run_guest
 from gateway.inquiry.keys import load_keys
-from gateway.inquiry.service import Service
+from gateway.inquiry.lane import Lane
+from gateway.inquiry.plain import PlainLane
+from gateway.inquiry.receipts import Receipts
+from gateway.inquiry.searching import SearchLane
 from gateway.ledger.checkpointing import CheckpointProofs
 from gateway.ledger.closing import close_abandoned
 from gateway.ledger.recording import Recorder
@@ -171,21 +174,17 @@ async def _run(
     async def confirm(version: int) -> int:
         return (await holder.confirm(version)).version
 
-    service = Service(
-        fast=fast,
-        slow=slow,
-        ledger=searching,
-        finalities=CheckpointProofs(slow),
+    lane = Lane(
         keys=register_keys,
         month_key=months.load,
         months=months.by_day,
         confirm=confirm,
         standing=worker.standing,
         decide=worker.decide,
-        to_search=worker.to_search,
         outlet=worker,
         now_us=now_us,
     )
+    receipts = Receipts(lane, ledger=searching, finalities=CheckpointProofs(slow))
     listener = _listen(birth)
     settle_collector()
 
@@ -196,7 +195,8 @@ async def _run(
         nursery.start_soon(stop_with_parent, stop)
         await worker.run(
             listeners=[listener],
-            service=service,
+            plain=PlainLane(lane, rows=fast, to_search=worker.to_search),
+            searching=SearchLane(lane, rows=slow, ledger=searching, receipts=receipts),
             recorder=recorder,
             stop=stop.stopping,
             started=lambda: say(Word(ready=True, port=0)),

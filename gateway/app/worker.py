@@ -23,7 +23,8 @@ from certs.names import LineName
 from gateway.directory.directory import Directory
 from gateway.directory.policy import Granted, Refused, Standing
 from gateway.inquiry.asked import Asked
-from gateway.inquiry.service import Service
+from gateway.inquiry.plain import PlainLane
+from gateway.inquiry.searching import SearchLane
 from gateway.ledger.recording import Final, Recorder
 from gateway.line.accept import Acceptor, Connection
 from gateway.line.admission import admit, decide, transient
@@ -74,7 +75,7 @@ class Centre:
 
 
 class Worker:
-    """Implements the acceptor's Gate and the service's Outlet over the parts it is given."""
+    """Implements the acceptor's Gate and the lanes' Outlet over the parts it is given."""
 
     def __init__(
         self,
@@ -128,14 +129,15 @@ class Worker:
         self,
         *,
         listeners: list[trio.SocketListener],
-        service: Service,
+        plain: PlainLane,
+        searching: SearchLane,
         recorder: Recorder,
         stop: trio.Event,
         started: Callable[[], None],
     ) -> None:
         """Serve until `stop`, then drain: nothing admitted is lost, and the stream ends with its CLOSE block."""
         async with trio.open_nursery() as nursery:
-            for inbox, work in ((self._answer, service.answer), (self._search, service.search)):
+            for inbox, work in ((self._answer, plain.answer), (self._search, searching.search)):
                 nursery.start_soon(run_stage, inbox, self._flat(work), lambda: self._record_waiting(recorder))
             nursery.start_soon(self._sweep)
             async with trio.open_nursery() as lines:
@@ -263,7 +265,7 @@ class Worker:
                 for asked in fresh:
                     self.settle(asked, Outcome.BUSY, encode(Refusal(retry_after_ms=BUSY_RETRY_MS)))
 
-    # --- the service's outlet
+    # --- the lanes' outlet
 
     def standing(self, party: str, line: str) -> Standing:
         """What holds for a line now, kept while it holds."""

@@ -36,6 +36,7 @@ METHODS: Final[Mapping[int, Method]] = MappingProxyType(
         Operation.INQUIRE_BY_CODE: Method.IMMEDIATE,
         Operation.INQUIRE_BY_NAME: Method.IMMEDIATE,
         Operation.BATCH: Method.LINE_TRANSFER,
+        Operation.APPROVE: Method.IMMEDIATE,  # what it approves is asked immediately
     }
 )
 """The method of provision an operation belongs to (002 別記2(1))."""
@@ -144,7 +145,7 @@ class Standing:
             or self._hours_refused
             or self._method_refused(operation)
             or self._affair_refused(affair, step)
-            or self._staff_refused(staff, Right.INQUIRE)
+            or self._staff_refused(staff, Right.APPROVE if operation == Operation.APPROVE else Right.INQUIRE)
         )
         if refused is not None:
             return refused

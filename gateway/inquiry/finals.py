@@ -11,9 +11,9 @@ from gateway.inquiry.asked import Asked
 from gateway.ledger.recording import Final
 from protocol.commitment import commitment_key, request_commitment, response_commitment
 from protocol.ledger import Entry, EntryKind, EntryRef, encode_entry
-from protocol.messages import BatchInquiry, InquiryByCode, InquiryByName, Response
+from protocol.messages import Approve, BatchInquiry, InquiryByCode, InquiryByName, Response
 
-_ABOUT_RESIDENTS: Const = (InquiryByCode, InquiryByName, BatchInquiry)
+_ABOUT_RESIDENTS: Const = (InquiryByCode, InquiryByName, BatchInquiry, Approve)
 
 
 def matter_of(asked: Asked) -> tuple[str, int]:
