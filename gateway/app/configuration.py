@@ -51,6 +51,7 @@ class LineTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     tls: str = "tls"
     workers: int = 0  # 0: one a core
     connections_max: int = 4096
+    connections_per_line_max: int = 64
     heartbeat_ms: int = limits.HEARTBEAT_MS
 
 
@@ -143,6 +144,11 @@ def read_configuration(path: Path) -> Configuration:
         raise ConfigurationError(f"{file}: [database]: give embedded, or gateway_dsn and ops_dsn")
     if not 0 <= tables.line.workers <= 256:
         raise ConfigurationError(f"{file}: [line]: workers is 0 (one a core) to 256, not {tables.line.workers}")
+    if not 0 < tables.line.connections_per_line_max <= tables.line.connections_max:
+        raise ConfigurationError(
+            f"{file}: [line]: connections_per_line_max is 1 to connections_max ({tables.line.connections_max}),"
+            f" not {tables.line.connections_per_line_max}"
+        )
     address(tables.line.listen, field="[line] listen", path=file)
     address(tables.ops.listen, field="[ops] listen", path=file)
     return configuration

@@ -16,7 +16,7 @@ from certs.names import CENTRE_PARTY
 from gateway.app.children import Birth, Word, configuration_path, read_birth, say
 from gateway.app.configuration import Configuration, ConfigurationError, address, read_configuration
 from gateway.app.keys import signer
-from gateway.app.work import Stop, now_us, stop_with_parent
+from gateway.app.work import Stop, now_us, refresh_keys, stop_with_parent
 from gateway.host import run_guest
 from gateway.ledger.checkpointing import Checkpointer
 from gateway.ledger.errors import LedgerError
@@ -80,6 +80,7 @@ async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None
         async with open_database(birth.ops_dsn, size=3, role="ops") as database, trio.open_nursery() as nursery:
             addresses = await nursery.start(_web, app, f"{host}:{port}")
             nursery.start_soon(stop_with_parent, stop)
+            nursery.start_soon(_reload, stop, keystore)
             nursery.start_soon(_checkpoint, database, keystore, gauges, state, configuration)
             nursery.start_soon(_project, database)
             nursery.start_soon(_keep_house, database)
@@ -88,6 +89,14 @@ async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None
             nursery.cancel_scope.cancel()
     finally:
         keystore.close()
+
+
+async def _reload(stop: Stop, keystore: KeyStore) -> None:
+    """SIGHUP: the keys anew; the next checkpoint is signed with the newest."""
+    while True:
+        await stop.reloading.wait()
+        stop.reloading = trio.Event()
+        await refresh_keys(keystore)
 
 
 async def _web(app: object, bind: str, *, task_status: "trio.TaskStatus[list[str]]") -> None:

@@ -40,6 +40,7 @@ from gateway.ops.metrics import Metrics
 from gateway.store.errors import StoreError
 from gateway.store.ledger import LedgerStore
 from gateway.store.pool import Database, PinnedConnection, open_database
+from hsm import calls
 from hsm.errors import HsmError
 from hsm.interface import KeyStore
 from hsm.opening import open_keystore, passphrase_from_file
@@ -142,6 +143,7 @@ async def _run(
         sign_welcome=line_signer(keystore, now_us),
         gauges=gauges,
         connections_max=configuration.line.connections_max,
+        connections_per_line_max=configuration.line.connections_per_line_max,
         heartbeat_ms=configuration.line.heartbeat_ms,
         now_us=now_us,
     )
@@ -190,7 +192,7 @@ async def _run(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(holder.listen, birth.gateway_dsn)
-        nursery.start_soon(_reload, stop, material, holder)
+        nursery.start_soon(_reload, stop, material, holder, keystore, worker)
         nursery.start_soon(_watch, worker, gauges, holder, database, keystore)
         nursery.start_soon(stop_with_parent, stop)
         await worker.run(
@@ -216,17 +218,33 @@ def _listen(birth: Birth) -> trio.SocketListener:
     return trio.SocketListener(trio.socket.from_stdlib_socket(sock))
 
 
-async def _reload(stop: Stop, material: TlsMaterial, holder: DirectoryHolder) -> None:
-    """SIGHUP: certificates, revocation lists and directory anew; what is bad leaves the old in force."""
+async def _reload(
+    stop: Stop, material: TlsMaterial, holder: DirectoryHolder, keystore: KeyStore, worker: Worker
+) -> None:
+    """SIGHUP: keys, certificates, revocation lists and directory anew; what is bad leaves the old of it in force.
+
+    Lines whose certificate the new lists refuse are closed; the others do not notice.
+    """
     while True:
         await stop.reloading.wait()
         stop.reloading = trio.Event()
+        await refresh_keys(keystore)
         try:
             material.reload(now=datetime.now(UTC))
+            await worker.acceptor.recheck()
             await holder.refresh()
             log.info("reloaded", version=holder.current.version)
         except (CertsError, DirectoryError, StoreError) as error:
             log.error("reload_refused", code=type(error).__name__)
+
+
+async def refresh_keys(keystore: KeyStore) -> None:
+    """Take over rotated keys: whatever is signed from now on is signed with the newest."""
+    try:
+        if await calls.refresh(keystore):
+            log.info("keys_refreshed", count=len(keystore.keys()))
+    except HsmError as error:
+        log.error("reload_refused", code=error.code)
 
 
 async def stop_with_parent(stop: Stop) -> None:

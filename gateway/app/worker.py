@@ -26,8 +26,9 @@ from gateway.inquiry.asked import Asked
 from gateway.inquiry.plain import PlainLane
 from gateway.inquiry.searching import SearchLane
 from gateway.ledger.recording import Final, Recorder
-from gateway.line.accept import Acceptor, Connection
+from gateway.line.accept import CONNECTIONS_PER_LINE_MAX, Acceptor
 from gateway.line.admission import admit, decide, transient
+from gateway.line.connection import Connection
 from gateway.stage import Inbox, InboxFull, run_stage
 from protocol import limits
 from protocol.centre import RequestsReceived
@@ -61,6 +62,9 @@ class Gauges(Protocol):
     def count_fault(self, code: int) -> None:
         """A line was closed for cause."""
 
+    def count_left(self) -> None:
+        """A peer went away before its session stood."""
+
 
 class Centre:
     """What this worker is: role, environment, and its place among the workers of the node."""
@@ -86,6 +90,7 @@ class Worker:
         sign_welcome: Callable[[bytes], Awaitable[tuple[Algorithm, str, bytes]]],
         gauges: Gauges,
         connections_max: int,
+        connections_per_line_max: int = CONNECTIONS_PER_LINE_MAX,
         heartbeat_ms: int = limits.HEARTBEAT_MS,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
@@ -113,7 +118,12 @@ class Worker:
             capacity_total=INBOX_REQUESTS_TOTAL,
             take_max=limits.BLOCK_ENTRIES_MAX,
         )
-        self.acceptor = Acceptor(self, connections_max=connections_max, heartbeat_ms=heartbeat_ms)
+        self.acceptor = Acceptor(
+            self,
+            connections_max=connections_max,
+            connections_per_line_max=connections_per_line_max,
+            heartbeat_ms=heartbeat_ms,
+        )
 
     @staticmethod
     def _new_inbox() -> "Inbox[list[Asked]]":
@@ -225,6 +235,11 @@ class Worker:
         """See Gate."""
         self._gauges.count_fault(code)
         log.info("line_turned_away", fault=code.name)
+
+    def left(self) -> None:
+        """See Gate."""
+        self._gauges.count_left()
+        log.info("line_left")
 
     def requests(self, connection: Connection, received: RequestsReceived) -> None:
         """See Gate: admit a frame and put what goes on into the answer stage."""

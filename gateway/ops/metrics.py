@@ -142,6 +142,7 @@ class Metrics(ProcessMetrics):
         self._recovery = self._histogram("sekisho_hsm_recovery_seconds", "From the loss of the HSM to its return")
         faults = Counter("sekisho_line_faults_total", "Lines closed for cause", ("fault",), registry=registry)
         self._faults = {fault: faults.labels(fault) for fault in FAULTS}
+        self._left = Counter("sekisho_line_left_total", "Peers gone before their session stood", registry=registry)
         self._lines = self._gauge("sekisho_lines_open", "Connections that stand", "livesum")
         self._in_flight = self._gauge("sekisho_requests_in_flight", "Requests admitted and not answered", "livesum")
         self._credit = self._gauge("sekisho_credit_granted_requests", "Sum of the credit windows granted", "livesum")
@@ -179,6 +180,10 @@ class Metrics(ProcessMetrics):
     def count_fault(self, code: int) -> None:
         """A line was closed with this FaultCode, by either end."""
         self._faults[_FAULT_OF.get(code, UNKNOWN)].inc()
+
+    def count_left(self) -> None:
+        """A peer went away before its session stood, by no fault that TLS or the protocol names."""
+        self._left.inc()
 
     def set_load(self, *, lines_open: int, requests_in_flight: int, credit_granted: int) -> None:
         """Where this worker stands now."""
