@@ -16,8 +16,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.inquiry.codes import code_check_digit
 from gateway.inquiry.changes import ChangeReason
+from gateway.inquiry.codes import code_check_digit
 from gateway.inquiry.record import SCHEMA, ResidentRecord, Sex
 
 _BODIES: Final = 10**10

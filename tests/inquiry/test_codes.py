@@ -66,7 +66,7 @@ def test_a_wrong_code_is_refused_naming_the_field_and_the_remedy_but_not_the_cod
         assert (error.field, error.ground, error.code) == (field, ground, "field-invalid")
         assert text not in f"{error}{error.ja}{error.en}"
         assert str(digits) in error.ja + error.en or ground == "check-digit"
-    with pytest.raises(FieldInvalid, match="^previous_code: "):
+    with pytest.raises(FieldInvalid, match=r"^previous_code: "):
         require_code("", "previous_code")
 
 
