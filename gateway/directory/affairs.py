@@ -23,13 +23,15 @@ STEP_NAMES: Final[Mapping[int, str]] = MappingProxyType({RECEPTION: "受理", EX
 
 
 class Affair(msgspec.Struct, frozen=True, kw_only=True):
-    """One affair: its id on the line, its title, its steps, and whether 個人番号 may be given for it."""
+    """One affair: its id on the line, its title, its steps, whether 個人番号 may be given for it, and whether a person
+    may be looked for by former names and addresses, which are themselves never given."""
 
     id: str
     title_ja: str
     title_en: str
     steps: frozenset[int]
     my_number_allowed: bool = False
+    history_searched: bool = True  # an owner's vehicle is often still registered under the name or address before
 
     def step_names(self) -> dict[int, str]:
         """The steps by number with their Japanese names."""

@@ -35,6 +35,16 @@ class TableInvalid(InquiryError):  # noqa: N818  same reading as above
         self.ground = ground
 
 
+class BirthInvalid(InquiryError):  # noqa: N818  same reading as above
+    """A birth date cannot be read as one. `ground`: unreadable, no-such-day, outside-era or too-long; no part of it."""
+
+    code: ClassVar[str] = "birth-invalid"
+
+    def __init__(self, ground: str) -> None:
+        super().__init__(f"the birth date is {ground.replace('-', ' ')}; write YYYY-MM-DD or 昭和50年11月23日")
+        self.ground = ground
+
+
 class KeyMissing(InquiryError):  # noqa: N818  same reading as above
     """A key the register needs is not there. `purpose` is "index" or "data"; `key_id` its number."""
 
