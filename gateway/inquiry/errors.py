@@ -1,5 +1,6 @@
 """What can go wrong between a question and a record. One root; every leaf has a stable code and its facts."""
 
+import datetime as dt
 from typing import ClassVar
 
 
@@ -70,3 +71,16 @@ class FieldInvalid(InquiryError):  # noqa: N818  same reading as above
         self.ground = ground
         self.ja = ja
         self.en = en
+
+
+class RetentionMissing(InquiryError):  # noqa: N818  same reading as above
+    """No retention period of a kind holds on a day; `sekisho register retention` enters one."""
+
+    code: ClassVar[str] = "retention-missing"
+
+    def __init__(self, kind: str, on: dt.date) -> None:
+        super().__init__(
+            f"no retention period of kind {kind} holds on {on}; enter one with `sekisho register retention`"
+        )
+        self.kind = kind
+        self.on = on
