@@ -7,7 +7,8 @@ import datetime as dt
 
 import msgspec
 
-from gateway.inquiry.record import SCHEMA, ChangeReason, ResidentRecord, Sex
+from gateway.inquiry.changes import ChangeReason
+from gateway.inquiry.record import SCHEMA, ResidentRecord, Sex
 from gateway.inquiry.synthetic import Resident, absent_code, birth_in_words, codes, record_id
 from protocol.messages import InquiryByCode, InquiryByName
 from protocol.outcomes import Outcome

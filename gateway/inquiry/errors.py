@@ -1,5 +1,6 @@
 """What can go wrong between a question and a record. One root; every leaf has a stable code and its facts."""
 
+import datetime as dt
 from typing import ClassVar
 
 
@@ -54,3 +55,32 @@ class KeyMissing(InquiryError):  # noqa: N818  same reading as above
         super().__init__(f"the register has no {purpose} key {key_id}; make the keys with the register's set-up")
         self.purpose = purpose
         self.key_id = key_id
+
+
+class FieldInvalid(InquiryError):  # noqa: N818  same reading as above
+    """A field of a notification is not what it must be; the sender's to mend. Holds nothing of the field's content.
+
+    `field` is its name in the layout, `ground` a stable word for what is wrong, `ja` and `en` what would mend it.
+    """
+
+    code: ClassVar[str] = "field-invalid"
+
+    def __init__(self, field: str, ground: str, *, ja: str, en: str) -> None:
+        super().__init__(f"{field}: {en}")
+        self.field = field
+        self.ground = ground
+        self.ja = ja
+        self.en = en
+
+
+class RetentionMissing(InquiryError):  # noqa: N818  same reading as above
+    """No retention period of a kind holds on a day; `sekisho register retention` enters one."""
+
+    code: ClassVar[str] = "retention-missing"
+
+    def __init__(self, kind: str, on: dt.date) -> None:
+        super().__init__(
+            f"no retention period of kind {kind} holds on {on}; enter one with `sekisho register retention`"
+        )
+        self.kind = kind
+        self.on = on

@@ -28,26 +28,6 @@ class Sex(IntEnum):
     FEMALE = 2
 
 
-class ChangeReason(IntEnum):
-    """異動事由. The official numbers are not public; these are the project's own (DOMAIN 2.1)."""
-
-    MOVED_IN = 101  # 国内転入
-    MOVED_IN_FROM_ABROAD = 102  # 国外転入等
-    BORN = 103  # 出生
-    ENTERED_EX_OFFICIO = 104  # 職権記載
-    REWRITTEN = 105  # 改製
-    MOVED_OUT = 201  # 国内転出
-    MOVED_ABROAD = 202  # 国外転出
-    DIED = 203  # 死亡
-    REMOVED_EX_OFFICIO = 204  # 職権消除
-    MOVED_WITHIN = 301  # 転居
-    CORRECTED_LIGHTLY = 302  # 軽微な修正
-    CORRECTED_EX_OFFICIO = 303  # 職権修正
-    CODE_CHANGED = 304  # 住民票コードの変更請求
-    FORMER_SURNAME_ENTERED = 305  # 旧氏の記載
-    FORMER_SURNAME_REMOVED = 306  # 旧氏の削除
-
-
 class ResidentRecord(ProvidedRecord, frozen=True, array_like=True):
     """One resident as the register keeps them: what may be provided, and the history that is searched and never leaves.
 

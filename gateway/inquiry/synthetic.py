@@ -16,8 +16,9 @@ from typing import Final
 
 import msgspec
 
+from gateway.inquiry.changes import ChangeReason
 from gateway.inquiry.codes import code_check_digit
-from gateway.inquiry.record import SCHEMA, ChangeReason, ResidentRecord, Sex
+from gateway.inquiry.record import SCHEMA, ResidentRecord, Sex
 
 _BODIES: Final = 10**10
 _STRIDE: Final = 6_180_339_887  # coprime to ten: every body is met once before any returns
