@@ -20,6 +20,10 @@ class ConfigurationError(Exception):
     """The configuration cannot be used; the sentence names file, field and remedy."""
 
 
+TEST_ENVIRONMENT: Final = "test"
+"""The environment (試験環境) whose centre releases synthetic residents only; it has keys and a register of its own."""
+
+
 class CentreTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[centre]: who this gateway is."""
 

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from certs.errors import CertsError
 from certs.material import TlsMaterial
 from gateway.app.children import Birth, Word, configuration_path, read_birth, say
-from gateway.app.configuration import Configuration, ConfigurationError, read_configuration
+from gateway.app.configuration import TEST_ENVIRONMENT, Configuration, ConfigurationError, read_configuration
 from gateway.app.keys import MonthKeys, line_signer, signer
 from gateway.app.worker import Centre, Worker
 from gateway.collector import settle_collector
@@ -185,6 +185,7 @@ async def _run(
         decide=worker.decide,
         outlet=worker,
         now_us=now_us,
+        synthetic_only=configuration.centre.environment == TEST_ENVIRONMENT,
     )
     receipts = Receipts(lane, ledger=searching, finalities=CheckpointProofs(slow))
     listener = _listen(birth)

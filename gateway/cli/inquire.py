@@ -10,6 +10,8 @@ import msgspec
 import trio
 
 from certs.files import PRIVATE, write_whole
+from gateway.app.configuration import TEST_ENVIRONMENT
+from gateway.cli.serve import TEST_BANNER
 from gateway.line.dial import LineClient
 from gateway.peers.line_file import Dialling, line_from, read_line_file
 from protocol.messages import InquiryByCode, InquiryByName, Operation, ReceiptQuery, Refusal, encode
@@ -136,6 +138,7 @@ def describe(result: Result, latency_ms: float) -> dict[str, Any]:
     meaning = CATALOGUE[Outcome(result.outcome)]
     shown: dict[str, Any] = {
         "request_id": result.request.request_id.hex(),
+        "environment": result.environment,
         "outcome": Outcome(result.outcome).name,
         "outcome_ja": meaning.ja,
         "outcome_en": meaning.en,
@@ -161,7 +164,8 @@ def describe(result: Result, latency_ms: float) -> dict[str, Any]:
 
 
 def _text(shown: dict[str, Any], receipt: Path | None) -> str:
-    lines = [f"{shown['outcome_ja']}  {shown['outcome_en']}"]
+    lines = [TEST_BANNER] if shown["environment"] == TEST_ENVIRONMENT else []
+    lines.append(f"{shown['outcome_ja']}  {shown['outcome_en']}")
     record = shown.get("record", {})
     lines += [f"  {name:<14} {record[name]}" for name in FIELDS if record.get(name) not in (None, "")]
     if shown.get("differing"):

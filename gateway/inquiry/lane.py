@@ -31,6 +31,8 @@ log = structlog.get_logger()
 NO_TOKEN: Const = bytes(16)
 """A token no record has: for requests that look nothing up in the register but still need their claim."""
 EMPTY: Const = encode(Refusal())
+_TRUE: Const = b"\xc3"
+"""MessagePack true."""
 """The body that says no more than the outcome."""
 _JST_US: Const = 9 * 3_600_000_000
 _DAY_US: Const = 86_400_000_000
@@ -69,10 +71,12 @@ class Lane:
         decide: Callable[[Asked, Standing], Granted | Refused],
         outlet: Outlet,
         now_us: Callable[[], int],
+        synthetic_only: bool = False,
     ) -> None:
         """month_key loads the commitment key of a request id's month into `months`, which is keyed by day since 1970;
         confirm(version) gives the directory's version after making sure that it is not older than the one seen;
-        what was admitted by another is decided again by `decide` under `standing`."""
+        what was admitted by another is decided again by `decide` under `standing`; synthetic_only: nobody who is not
+        marked as synthetic is released (a test environment)."""
         self.keys = keys
         self.standing = standing
         self.outlet = outlet
@@ -81,6 +85,7 @@ class Lane:
         self._months = months
         self._confirm = confirm
         self._decide = decide
+        self._synthetic_only = synthetic_only
         self._day = -1, dt.date.min
 
     async def look_up(self, rows: Rows, sql: str, batch: list[Asked]) -> Sequence[Sequence[object]]:
@@ -132,6 +137,13 @@ class Lane:
     def month_of(self, asked: Asked) -> bytes:
         """The commitment key of its id's month. Raises: KeyError before load_months."""
         return self._months[int.from_bytes(asked.request.request_id[:6], "big") // _DAY_MS]
+
+    def releasable(self, answered: Answered) -> Answered:
+        """The same answer. Raises: RegisterCorrupt for a real resident in a test environment."""
+        # The record ends the body, and whether it is synthetic ends the record.
+        if self._synthetic_only and answered.count and answered.body[-1:] != _TRUE:
+            raise RegisterCorrupt(b"", "is not synthetic, in a test environment")
+        return answered
 
     def free(self, asked: Asked, outcome: Outcome, body: bytes, now_us: int) -> Final:
         """A recorded response that costs nothing."""

@@ -87,7 +87,7 @@ class PlainLane:
         if not isinstance(asked.body, InquiryByCode):
             raise RegisterCorrupt(b"", "is not asked for by this operation")
         answered = answer_by_code(asked.body, sealed_row(row), lane.keys)
-        return lane.answer(asked, decision, answered, now_us)
+        return lane.answer(asked, decision, lane.releasable(answered), now_us)
 
 
 def _is_plain(asked: Asked) -> bool:

@@ -121,10 +121,11 @@ class SearchLane:
         return lane.answer(asked, asked.decision, self._ask_register(asked, row, candidates), lane.now_us())
 
     def _ask_register(self, asked: Asked, row: Sequence[object], candidates: list[SealedRow]) -> Answered:
+        lane = self._lane
         if isinstance(asked.body, InquiryByName):
-            return answer_by_name(asked.body, candidates, self._lane.keys)
+            return lane.releasable(answer_by_name(asked.body, candidates, lane.keys))
         if isinstance(asked.body, InquiryByCode):
-            return answer_by_code(asked.body, sealed_row(row), self._lane.keys)
+            return lane.releasable(answer_by_code(asked.body, sealed_row(row), lane.keys))
         raise RegisterCorrupt(b"", "is not asked for by this operation")
 
     async def _repeat(

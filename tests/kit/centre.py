@@ -15,7 +15,7 @@ import asyncpg
 import trio
 
 from gateway.app.configuration import Configuration, read_configuration
-from gateway.app.setup import SEED, make_centre
+from gateway.app.setup import ENVIRONMENT, SEED, make_centre
 from gateway.app.supervisor import Dsns, Running, running_gateway
 from gateway.inquiry.cases import known_cases
 from gateway.line.dial import LineClient
@@ -83,7 +83,7 @@ async def _fetch(dsn: str, sql: str, args: tuple[object, ...]) -> list[Any]:
 
 
 @contextmanager
-def made_centre(directory: Path) -> Iterator[Made]:
+def made_centre(directory: Path, *, environment: str = ENVIRONMENT) -> Iterator[Made]:
     """Make a centre with ephemeral ports and keep its server running."""
     data = directory / "centre"
     make_centre(
@@ -92,6 +92,7 @@ def made_centre(directory: Path) -> Iterator[Made]:
         ops_port=0,
         workers=WORKERS,
         residents=RESIDENTS,
+        environment=environment,
         say=lambda _: None,
         progress=lambda _done, _of: None,
     )
