@@ -66,7 +66,7 @@ _DIGEST_BYTES: Final = 34  # as MessagePack
 
 
 def check_relations() -> None:
-    """Raise if the bounds contradict one another; called by the tests."""
+    """Raise ValueError if the bounds contradict one another; called at every start, before a port is bound."""
     facts = {
         "a full request frame fits": REQUESTS_PER_FRAME_MAX * (REQUEST_BODY_BYTES_MAX + 64) < FRAME_BYTES_MAX,
         "a full response frame fits": RESPONSES_PER_FRAME_MAX

@@ -26,6 +26,7 @@ from gateway.app.configuration import Configuration, ConfigurationError, address
 from gateway.ops.exposition import clear_directory, forget_slot
 from gateway.store.embedded import EmbeddedPostgres
 from gateway.store.errors import EmbeddedError
+from protocol.limits import check_relations
 
 log = structlog.get_logger()
 
@@ -93,6 +94,7 @@ async def running_gateway(
     log_file: where the children's logs are appended; standard error otherwise.
     Raises: StartError when a child cannot start.
     """
+    check_relations()
     host, port = address(configuration.line.listen, field="[line] listen", path=configuration.path)
     holder = _hold_port(host, port, configuration)
     workers = configuration.line.workers or os.cpu_count() or 1

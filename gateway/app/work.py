@@ -45,6 +45,7 @@ from hsm.errors import HsmError
 from hsm.interface import KeyStore
 from hsm.opening import open_keystore, passphrase_from_file
 from protocol.keys import Purpose
+from protocol.limits import check_relations
 from protocol.messages import Notice, NoticeKind
 
 log = structlog.get_logger()
@@ -65,6 +66,7 @@ def now_us() -> int:
 
 def main() -> None:
     """Run one worker; the exit status is 1 when it could not start."""
+    check_relations()
     birth = read_birth()
     configure_logging()
     structlog.contextvars.bind_contextvars(slot=birth.slot, pid=os.getpid())
