@@ -67,7 +67,7 @@ class Receipts:
         settle(asked, Outcome.RECEIPT, encode_receipt(receipt))
 
     async def disclaim(self, asked: Asked, body: Disclaim) -> Final | None:
-        """DISCLAIM: an entry that reverses the fee of an answer its party says it never received. Raises: StoreError."""
+        """DISCLAIM: an entry that reverses the fee of an answer its party never received. Raises: StoreError."""
         lane = self._lane
         material = await self._ledger.receipt_material(asked.party, body.request_id)
         original = decode_entry(material.block.entries[material.index]) if material is not None else None
