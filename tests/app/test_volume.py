@@ -73,11 +73,14 @@ async def test_the_limit_of_a_member_of_staff_is_met_exactly_by_workers_that_tak
 @pytest.mark.trio
 @pytest.mark.parametrize("kind", ["staff", "line", "party"])
 async def test_each_limit_refuses_what_is_over_it_and_records_that_for_nothing(made: Made, kind: str) -> None:
-    async with await limited(made, **{f"records_per_{kind}_day_max": 1}), made.gateway() as gateway:
-        async with made.line(gateway) as line:
-            assert (await ask(line)).outcome == Outcome.EXACT
-            over = await ask(line)
-            other = await ask(line, by_code(staff="staff-900"))
+    async with (
+        await limited(made, **{f"records_per_{kind}_day_max": 1}),
+        made.gateway() as gateway,
+        made.line(gateway) as line,
+    ):
+        assert (await ask(line)).outcome == Outcome.EXACT
+        over = await ask(line)
+        other = await ask(line, by_code(staff="staff-900"))
     assert over.outcome == Outcome.VOLUME_EXCEEDED
     assert refusal(over).field == "count"
     assert "second person" in refusal(over).remedy
@@ -91,38 +94,47 @@ async def test_a_question_by_name_counts_and_a_repeat_does_not(made: Made) -> No
     name = encode(
         InquiryByName("vehicle-12-1", 1, "staff-001", "2026-0001", "存在しない 氏名", "千葉県千葉市", None, None)
     )
-    async with await limited(made, records_per_staff_day_max=2), made.gateway() as gateway:
-        async with made.line(gateway) as line:
-            first = Request(line.new_id(), Operation.INQUIRE_BY_CODE, 5_000, by_code())
-            results = [await line.ask_once(first) for _ in range(4)]
-            assert {result.outcome for result in results} == {Outcome.EXACT}
-            assert (await ask(line, name, Operation.INQUIRE_BY_NAME)).outcome == Outcome.NONE
-            assert (await ask(line, name, Operation.INQUIRE_BY_NAME)).outcome == Outcome.VOLUME_EXCEEDED
-            assert (await line.ask_once(first)).outcome == Outcome.EXACT
+    async with (
+        await limited(made, records_per_staff_day_max=2),
+        made.gateway() as gateway,
+        made.line(gateway) as line,
+    ):
+        first = Request(line.new_id(), Operation.INQUIRE_BY_CODE, 5_000, by_code())
+        results = [await line.ask_once(first) for _ in range(4)]
+        assert {result.outcome for result in results} == {Outcome.EXACT}
+        assert (await ask(line, name, Operation.INQUIRE_BY_NAME)).outcome == Outcome.NONE
+        assert (await ask(line, name, Operation.INQUIRE_BY_NAME)).outcome == Outcome.VOLUME_EXCEEDED
+        assert (await line.ask_once(first)).outcome == Outcome.EXACT
 
 
 @pytest.mark.trio
 async def test_repeating_a_question_over_the_limit_shows_nothing_even_when_the_limit_is_raised(made: Made) -> None:
-    async with await limited(made, records_per_staff_day_max=1), made.gateway() as gateway:
-        async with made.line(gateway) as line:
-            await ask(line)
-            for key in ("exact-by-code", "none-by-code"):
-                over = Request(line.new_id(), Operation.INQUIRE_BY_CODE, 5_000, by_code(key))
-                first = await line.ask_once(over)
-                async with made.directory(limits(records_per_staff_day_max=1000)):
-                    again = await line.ask_once(over)
-                assert first.outcome == again.outcome == Outcome.VOLUME_EXCEEDED
-                assert first.body == again.body
+    async with (
+        await limited(made, records_per_staff_day_max=1),
+        made.gateway() as gateway,
+        made.line(gateway) as line,
+    ):
+        await ask(line)
+        for key in ("exact-by-code", "none-by-code"):
+            over = Request(line.new_id(), Operation.INQUIRE_BY_CODE, 5_000, by_code(key))
+            first = await line.ask_once(over)
+            async with made.directory(limits(records_per_staff_day_max=1000)):
+                again = await line.ask_once(over)
+            assert first.outcome == again.outcome == Outcome.VOLUME_EXCEEDED
+            assert first.body == again.body
 
 
 @pytest.mark.trio
 async def test_a_lowered_limit_holds_at_once_for_what_was_leased_under_the_old(made: Made) -> None:
-    async with await limited(made, records_per_staff_day_max=800), made.gateway() as gateway:
-        async with made.line(gateway) as line:
-            for _ in range(10):
-                await ask(line)
-            async with made.directory(limits(records_per_staff_day_max=5)):
-                assert {(await ask(line)).outcome for _ in range(10)} == {Outcome.VOLUME_EXCEEDED}
+    async with (
+        await limited(made, records_per_staff_day_max=800),
+        made.gateway() as gateway,
+        made.line(gateway) as line,
+    ):
+        for _ in range(10):
+            await ask(line)
+        async with made.directory(limits(records_per_staff_day_max=5)):
+            assert {(await ask(line)).outcome for _ in range(10)} == {Outcome.VOLUME_EXCEEDED}
 
 
 @pytest.mark.trio
