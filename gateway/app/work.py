@@ -25,11 +25,13 @@ from gateway.collector import settle_collector
 from gateway.directory.errors import DirectoryError
 from gateway.directory.holder import DirectoryHolder
 from gateway.host import run_guest
+from gateway.inquiry.approval import Approvals
 from gateway.inquiry.keys import load_keys
 from gateway.inquiry.lane import Lane
 from gateway.inquiry.plain import PlainLane
 from gateway.inquiry.receipts import Receipts
 from gateway.inquiry.searching import SearchLane
+from gateway.inquiry.volume import VolumeControl
 from gateway.ledger.checkpointing import CheckpointProofs
 from gateway.ledger.closing import close_abandoned
 from gateway.ledger.recording import Recorder
@@ -40,6 +42,7 @@ from gateway.ops.metrics import Metrics
 from gateway.store.errors import StoreError
 from gateway.store.ledger import LedgerStore
 from gateway.store.pool import Database, PinnedConnection, open_database
+from gateway.store.volume import give_back, lease
 from hsm import calls
 from hsm.errors import HsmError
 from hsm.interface import KeyStore
@@ -189,6 +192,10 @@ async def _run(
         now_us=now_us,
         synthetic_only=configuration.centre.environment == TEST_ENVIRONMENT,
     )
+    volume = VolumeControl(
+        lease=lambda day, wanted: lease(database, day=day, wanted=wanted),
+        give_back=lambda day, held: give_back(database, day=day, held=held),
+    )
     receipts = Receipts(lane, ledger=searching, finalities=CheckpointProofs(slow))
     listener = _listen(birth)
     settle_collector()
@@ -200,8 +207,16 @@ async def _run(
         nursery.start_soon(stop_with_parent, stop)
         await worker.run(
             listeners=[listener],
-            plain=PlainLane(lane, rows=fast, to_search=worker.to_search),
-            searching=SearchLane(lane, rows=slow, ledger=searching, receipts=receipts),
+            plain=PlainLane(lane, rows=fast, volume=volume, to_search=worker.to_search),
+            searching=SearchLane(
+                lane,
+                rows=slow,
+                ledger=searching,
+                receipts=receipts,
+                volume=volume,
+                approvals=Approvals(lane, db=slow, ledger=searching),
+            ),
+            volume=volume,
             recorder=recorder,
             stop=stop.stopping,
             started=lambda: say(Word(ready=True, port=0)),

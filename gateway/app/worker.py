@@ -25,6 +25,7 @@ from gateway.directory.policy import Granted, Refused, Standing
 from gateway.inquiry.asked import Asked
 from gateway.inquiry.plain import PlainLane
 from gateway.inquiry.searching import SearchLane
+from gateway.inquiry.volume import VolumeControl
 from gateway.ledger.recording import Final, Recorder
 from gateway.line.accept import CONNECTIONS_PER_LINE_MAX, Acceptor
 from gateway.line.admission import admit, decide, transient
@@ -141,6 +142,7 @@ class Worker:
         listeners: list[trio.SocketListener],
         plain: PlainLane,
         searching: SearchLane,
+        volume: VolumeControl,
         recorder: Recorder,
         stop: trio.Event,
         started: Callable[[], None],
@@ -155,6 +157,7 @@ class Worker:
                 started()
                 await stop.wait()
                 await self._drain()
+                await volume.give_back()
                 await recorder.close()
                 for connection in list(self.acceptor.connections):
                     connection.finish()

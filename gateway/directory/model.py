@@ -133,10 +133,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Volume(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Counts above which a second person's approval is needed (002 別2-2(9)イ gives none; they are configuration)."""
+    """Counts above which a second person's approval is needed (002 別2-2(9)イ gives none; they are configuration).
+
+    A day is a day in Japan. See gateway.inquiry.volume for what is counted.
+    """
 
     records_per_request_max: int
     records_per_staff_day_max: int
+    records_per_line_day_max: int
     records_per_party_day_max: int
 
 

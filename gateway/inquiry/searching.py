@@ -1,4 +1,4 @@
-"""The lane for what needs more than the plain look-up: names, repeats, receipts, disclaimers.
+"""The lane for what needs more than the plain look-up: names, repeats, receipts, disclaimers, volume, approvals.
 
 A lane of its own, with a connection of its own, so that the plain path never waits for it.
 
@@ -7,18 +7,21 @@ nothing; a repeat never costs more than its original (2). Source: DESIGN section
 """
 
 from collections.abc import Sequence
+from typing import Final as Const
 
 import structlog
 
 from gateway.directory.errors import DirectoryStale
 from gateway.directory.policy import Granted, Refused
 from gateway.inquiry.answering import Answered, answer_by_code, answer_by_name
+from gateway.inquiry.approval import INVALID, Approvals
 from gateway.inquiry.asked import Asked
 from gateway.inquiry.errors import RegisterCorrupt
 from gateway.inquiry.finals import make_final
 from gateway.inquiry.index import query_tokens
 from gateway.inquiry.lane import EMPTY, Lane, Rows, sealed_row
 from gateway.inquiry.receipts import Receipts
+from gateway.inquiry.volume import EXCEEDED, VolumeControl
 from gateway.ledger.recording import Final
 from gateway.store.errors import StoreError
 from gateway.store.ledger import LedgerStore
@@ -31,12 +34,26 @@ from protocol.outcomes import Outcome
 
 log = structlog.get_logger()
 
+_STANDING: Const = {int(refused.outcome): refused for refused in (EXCEEDED, INVALID)}
+"""Refusals that a repeat meets again."""
+
 
 class SearchLane:
     """Answers what is not plain for one worker; `search` is a stage's function over admitted requests."""
 
-    def __init__(self, lane: Lane, *, rows: Rows, ledger: LedgerStore, receipts: Receipts) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        *,
+        rows: Rows,
+        ledger: LedgerStore,
+        receipts: Receipts,
+        volume: VolumeControl,
+        approvals: Approvals,
+    ) -> None:
         self._lane = lane
+        self._volume = volume
+        self._approvals = approvals
         self._rows = rows
         self._ledger = ledger
         self._receipts = receipts
@@ -50,13 +67,14 @@ class SearchLane:
         try:
             rows = await lane.look_up(self._rows, LOOKUP_BY_CODE, batch)
             found = await self._candidates([a for a in batch if isinstance(a.body, InquiryByName)])
+            over = await self._count([a for a, row in zip(batch, rows, strict=True) if row[6] is None])
         except (StoreError, DirectoryStale) as error:
             lane.unavailable(batch, error.code)
             return
         finals: list[Final] = []
         for asked, row in zip(batch, rows, strict=True):
             try:
-                final = await self._one(asked, row, found.get(id(asked), []))
+                final = await self._one(asked, row, found.get(id(asked), []), over=id(asked) in over)
             except RegisterCorrupt as error:
                 lane.corrupt(asked, error)
             except StoreError as error:
@@ -96,7 +114,24 @@ class SearchLane:
                 found[id(asked_for[place - 1][0])].append(sealed)
         return found
 
-    async def _one(self, asked: Asked, row: Sequence[object], candidates: list[SealedRow]) -> Final | None:
+    async def _count(self, new: list[Asked]) -> set[int]:
+        """Which of these new requests (by id()) are over the volume; an approval is looked at in its place."""
+        questions = [
+            asked
+            for asked in new
+            if isinstance(asked.decision, Granted)
+            and isinstance(asked.body, InquiryByCode | InquiryByName)
+            and asked.body.approval is None
+            and asked.off_clock is None
+        ]
+        if not questions:
+            return set()
+        self._volume.turn(self._lane.today())
+        return await self._volume.admit(questions)
+
+    async def _one(
+        self, asked: Asked, row: Sequence[object], candidates: list[SealedRow], *, over: bool
+    ) -> Final | None:
         claim = ClaimSeen(*row[6:12]) if row[6] is not None else None  # type: ignore[arg-type]
         if claim is None and asked.off_clock is not None:
             self._lane.outlet.settle(asked, Outcome(asked.off_clock), EMPTY)
@@ -106,26 +141,38 @@ class SearchLane:
             await self._receipts.receipt(asked, asked.body)
             return None
         if claim is None:
-            return await self._new(asked, row, candidates)
+            return await self._new(asked, row, candidates, over=over)
         return await self._repeat(asked, row, candidates, claim)
 
-    async def _new(self, asked: Asked, row: Sequence[object], candidates: list[SealedRow]) -> Final | None:
+    async def _new(
+        self, asked: Asked, row: Sequence[object], candidates: list[SealedRow], *, over: bool
+    ) -> Final | None:
         lane = self._lane
         if isinstance(asked.decision, Refused):
             return lane.refusal(asked, asked.decision, lane.now_us())
         if isinstance(asked.body, Disclaim):
             return await self._receipts.disclaim(asked, asked.body)
-        if isinstance(asked.body, Approve) or _approval(asked.body) is not None:
-            lane.outlet.settle(asked, Outcome.UNAVAILABLE, EMPTY)
-            return None
-        return lane.answer(asked, asked.decision, self._ask_register(asked, row, candidates), lane.now_us())
+        if isinstance(asked.body, Approve):
+            return await self._approvals.approve(asked, asked.body)
+        if over:
+            return lane.refusal(asked, EXCEEDED, lane.now_us())
+        if isinstance(asked.body, InquiryByCode | InquiryByName):
+            approval = asked.body.approval
+            if approval is not None and not await self._approvals.spend(asked, asked.body, approval):
+                return lane.refusal(asked, INVALID, lane.now_us())
+        return lane.answer(
+            asked, asked.decision, self._ask_register(asked, asked.decision, row, candidates), lane.now_us()
+        )
 
-    def _ask_register(self, asked: Asked, row: Sequence[object], candidates: list[SealedRow]) -> Answered:
+    def _ask_register(
+        self, asked: Asked, granted: Granted, row: Sequence[object], candidates: list[SealedRow]
+    ) -> Answered:
         lane = self._lane
+        keys, my_number = lane.keys, granted.my_number_allowed
         if isinstance(asked.body, InquiryByName):
-            return lane.releasable(answer_by_name(asked.body, candidates, lane.keys))
+            return lane.releasable(answer_by_name(asked.body, candidates, keys, my_number=my_number))
         if isinstance(asked.body, InquiryByCode):
-            return lane.releasable(answer_by_code(asked.body, sealed_row(row), lane.keys))
+            return lane.releasable(answer_by_code(asked.body, sealed_row(row), keys, my_number=my_number))
         raise RegisterCorrupt(b"", "is not asked for by this operation")
 
     async def _repeat(
@@ -149,10 +196,14 @@ class SearchLane:
         decision = asked.decision
         if isinstance(decision, Refused):
             outcome, body, cost = int(decision.outcome), encode(Refusal(decision.field, decision.remedy)), 0
+        elif original.outcome in _STANDING:
+            # Volume and approvals are decided once an id: asked again, it must not show what was refused at first.
+            refused = _STANDING[original.outcome]
+            outcome, body, cost = original.outcome, encode(Refusal(refused.field, refused.remedy)), 0
         elif isinstance(asked.body, Disclaim | Approve):
             outcome, body, cost = original.outcome, EMPTY, 0
         else:
-            answered = self._ask_register(asked, row, candidates)
+            answered = self._ask_register(asked, decision, row, candidates)
             outcome, body = int(answered.outcome), answered.body
             cost = decision.yen_per_record * answered.count
         if cost > original.yen or (claim.disclaimed and cost):
@@ -177,7 +228,3 @@ class SearchLane:
         if block is None:
             raise RegisterCorrupt(b"", "has a claim without its block")
         return decode_entry(block.entries[claim.index])
-
-
-def _approval(body: object) -> bytes | None:
-    return body.approval if isinstance(body, InquiryByCode | InquiryByName) else None

@@ -6,7 +6,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,14 @@ import trio
 from gateway.app.configuration import Configuration, read_configuration
 from gateway.app.setup import ENVIRONMENT, SEED, make_centre
 from gateway.app.supervisor import Dsns, Running, running_gateway
+from gateway.directory.apply import Change, apply, load
+from gateway.directory.model import Document
+from gateway.host import run_guest
 from gateway.inquiry.cases import known_cases
 from gateway.line.dial import LineClient
 from gateway.peers.line_file import Dialling, line_from, read_line_file
 from gateway.store.embedded import EmbeddedPostgres
+from gateway.store.pool import open_database
 from protocol.messages import InquiryByCode, Operation, encode
 from protocol.outcomes import Outcome
 from protocol.peer import Result
@@ -57,6 +61,28 @@ class Made:
         """Supervisor, workers and ops, drained at the end."""
         async with running_gateway(self.configuration, dsns or self.dsns) as running:
             yield running
+
+    @asynccontextmanager
+    async def directory(self, alter: Callable[[Document], Document]) -> AsyncIterator[None]:
+        """The centre's directory altered, and put back at the end."""
+        before = await self._apply(alter)
+        try:
+            yield
+        finally:
+            await self._apply(lambda _: before)
+
+    async def _apply(self, alter: Callable[[Document], Document]) -> Document:
+        async def change() -> Document:
+            async with open_database(self.dsns.owner, size=1, role="test") as database:
+                document = (await load(database)).document
+                people = Change(asked_by="one", approved_by="two", reference="test", at_us=time.time_ns() // 1000)
+                await apply(database, alter(document), people)
+                return document
+
+        changed = await trio.to_thread.run_sync(lambda: run_guest(change, signals={}))
+        if changed is None:
+            raise KeyboardInterrupt
+        return changed
 
     def dialling(self, running: Running) -> Dialling:
         """The ministry's line file, read for the port that was given."""
