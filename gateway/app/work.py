@@ -19,7 +19,7 @@ from certs.errors import CertsError
 from certs.material import TlsMaterial
 from gateway.app.children import Birth, Word, configuration_path, read_birth, say
 from gateway.app.configuration import TEST_ENVIRONMENT, Configuration, ConfigurationError, read_configuration
-from gateway.app.keys import MonthKeys, line_signer, signer
+from gateway.app.keys import MonthKeys, YearKeys, line_signer, signer
 from gateway.app.worker import Centre, Worker
 from gateway.collector import settle_collector
 from gateway.directory.errors import DirectoryError
@@ -29,6 +29,7 @@ from gateway.inquiry.approval import Approvals
 from gateway.inquiry.keys import load_keys
 from gateway.inquiry.lane import Lane
 from gateway.inquiry.plain import PlainLane
+from gateway.inquiry.provision import ProvisionRider, year_of
 from gateway.inquiry.receipts import Receipts
 from gateway.inquiry.searching import SearchLane
 from gateway.inquiry.volume import VolumeControl
@@ -42,6 +43,7 @@ from gateway.ops.metrics import Metrics
 from gateway.store.errors import StoreError
 from gateway.store.ledger import LedgerStore
 from gateway.store.pool import Database, PinnedConnection, open_database
+from gateway.store.provision import ProvisionStore
 from gateway.store.volume import give_back, lease
 from hsm import calls
 from hsm.errors import HsmError
@@ -164,9 +166,12 @@ async def _run(
         await close_abandoned(ledger, sign_block, left, now_us())
         predecessor = stream_id
 
+    years = YearKeys(ProvisionStore(database), keystore, now_us)
+    await years.load(year_of(now_us()))  # so that the first record provided does not wait for it
     recorder = Recorder(
         store=ledger,
         sign=sign_block,
+        rider=ProvisionRider(keys=years.load, random=secrets.token_bytes),
         open_stream=open_stream,
         stream=await open_stream(predecessor),
         now_us=now_us,

@@ -172,6 +172,8 @@ class Lane:
             yen=granted.yen_per_record * answered.count,
             commission=granted.commission * answered.count,
             at_us=now_us,
+            subject=answered.subject,
+            given=answered.given,
         )
 
     def corrupt(self, asked: Asked, error: RegisterCorrupt) -> None:

@@ -194,6 +194,7 @@ class SearchLane:
         original = await self._original(claim)
         now_us = lane.now_us()
         decision = asked.decision
+        subject, given = None, 0
         if isinstance(decision, Refused):
             outcome, body, cost = int(decision.outcome), encode(Refusal(decision.field, decision.remedy)), 0
         elif original.outcome in _STANDING:
@@ -205,6 +206,7 @@ class SearchLane:
         else:
             answered = self._ask_register(asked, decision, row, candidates)
             outcome, body = int(answered.outcome), answered.body
+            subject, given = answered.subject, answered.given
             cost = decision.yen_per_record * answered.count
         if cost > original.yen or (claim.disclaimed and cost):
             settle(asked, Outcome.REPEAT_COSTS_MORE, encode(Refusal("request_id", "ask under a new id")))
@@ -221,6 +223,8 @@ class SearchLane:
             kind=EntryKind.REPEAT,
             turn=turn,
             ref=EntryRef(claim.stream, claim.height, claim.index, same),
+            subject=subject,
+            given=given,
         )
 
     async def _original(self, claim: ClaimSeen) -> Entry:
