@@ -108,15 +108,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     sex: int | None = None
 
 
-class Segment(msgspec.Struct, frozen=True):
-    """A run of characters of a value; `differs` when the question had others there."""
-
-    text: str
-    differs: bool
-
-
 class ShownField(msgspec.Struct, frozen=True, kw_only=True):
-    """One field of a record as shown: name, label, value in segments, what was asked.
+    """One field of a record as shown: name, label, value, what was asked.
 
     `differs`: the centre says that it differs from the question.
     `name` is one of code, name, kana, former_surname, alias, birth, sex, address, municipality, changed_reason,
@@ -127,7 +120,6 @@ class ShownField(msgspec.Struct, frozen=True, kw_only=True):
     ja: str
     en: str
     value: str
-    segments: tuple[Segment, ...]
     asked: str = ""
     differs: bool = False
 
@@ -239,6 +231,7 @@ class Event(StrEnum):
     SIGN_OUT = "sign-out"
     SESSION_END = "session-end"
     SEARCH = "search"
+    ANSWER = "answer"
     VIEW = "view"
     PRINT = "print"
     DISPOSE = "dispose"
@@ -252,6 +245,7 @@ class Event(StrEnum):
     TERMINAL = "terminal"
     TERMINAL_REFUSED = "terminal-refused"
     SETTINGS = "settings"
+    SERVER = "server"
     RETENTION = "retention"
 
 
@@ -266,6 +260,7 @@ EVENT_WORDS: dict[Event, tuple[str, str]] = {
     Event.SIGN_OUT: ("サインアウト", "Sign-out"),
     Event.SESSION_END: ("時間切れ終了", "Session ended"),
     Event.SEARCH: ("照会", "Search"),
+    Event.ANSWER: ("照会結果", "Answer"),
     Event.VIEW: ("表示", "View"),
     Event.PRINT: ("印刷", "Print"),
     Event.DISPOSE: ("帳票廃棄", "Form disposed of"),
@@ -279,6 +274,7 @@ EVENT_WORDS: dict[Event, tuple[str, str]] = {
     Event.TERMINAL: ("端末管理", "Terminal management"),
     Event.TERMINAL_REFUSED: ("端末拒否", "Terminal refused"),
     Event.SETTINGS: ("設定変更", "Settings changed"),
+    Event.SERVER: ("サーバの起動・停止", "Server started or stopped"),
     Event.RETENTION: ("保存期間満了の消去", "Erased at end of retention"),
 }
 
