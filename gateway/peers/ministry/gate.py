@@ -224,6 +224,14 @@ class Gate:
             session.active_us = self._store.now_us()
         return session
 
+    def still(self, session: Session) -> None:
+        """Whether a session that was waited with is still there and unlocked. Raises: SIGN_IN_NEEDED, SESSION_LOCKED."""
+        self.tick()
+        if session.token_hash not in self._sessions:
+            raise DeskRefused(Why.SIGN_IN_NEEDED)
+        if session.locked:
+            raise DeskRefused(Why.SESSION_LOCKED)
+
     async def session(self, caller: Caller, *, touch: bool = False) -> SessionView:
         """Desk.session."""
         session = self._found(caller)
