@@ -225,8 +225,9 @@ class Gate:
         return session
 
     def still(self, session: Session) -> None:
-        """Whether a session that was waited with is still there and unlocked. Raises: SIGN_IN_NEEDED, SESSION_LOCKED."""
-        self.tick()
+        """Hold that a session is there and unlocked after a wait. Raises: SIGN_IN_NEEDED, SESSION_LOCKED."""
+        if session.token_hash in self._sessions:
+            self._due(session, self._store.now_us())
         if session.token_hash not in self._sessions:
             raise DeskRefused(Why.SIGN_IN_NEEDED)
         if session.locked:

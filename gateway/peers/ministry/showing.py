@@ -14,10 +14,12 @@ import msgspec
 
 from gateway.peers.ministry.desk import Answer, Held, Question, ShownField
 from gateway.peers.ministry.errors import DeskRefused, MinistryError, Why
+from protocol import limits
 from protocol.messages import Answer as AnswerBody
 from protocol.messages import Refusal
 from protocol.outcomes import CATALOGUE, Outcome
 from protocol.peer import Result
+from protocol.request_id import time_ms
 
 ANSWERS_HELD_MAX: Final = 128
 """A session's memory: the oldest answers go first."""
@@ -197,7 +199,10 @@ class Shown:
         return gone
 
     def expire(self, now_us: int) -> list[str]:
-        """Erase what is past its time; its request ids."""
+        """Erase what is past its time; its request ids. Questions whose id is too old to be sent again go too."""
+        oldest_ms = now_us // 1000 - limits.REQUEST_ID_AGE_MS_MAX
+        for key in [key for key, value in self.unsettled.items() if time_ms(value) < oldest_ms]:
+            del self.unsettled[key]
         gone = [request_id for request_id, kept in self._kept.items() if kept.answer.erases_us <= now_us]
         for request_id in gone:
             del self._kept[request_id]
