@@ -78,7 +78,7 @@ class _TerminalServer(TCPServer):
         await super().run()
 
 
-hypercorn.trio.run.TCPServer = _TerminalServer  # type: ignore[misc]  # the only place where it can be set
+hypercorn.trio.run.TCPServer = _TerminalServer  # type: ignore[attr-defined]  # the only place where it can be set
 
 
 class Gatehouse:
