@@ -1,8 +1,8 @@
 """Birth dates as clerks type them: western or by era (和暦), in one field.
 
-Read are 1975-05-03, 1975/5/3, 1975.5.3, 1975年5月3日, 19750503, 昭和50年5月3日, 昭50.5.3, S50.5.3 and 令和元年; in full or
-half width. Dates that no calendar has pass where entries have them: 29 February of a common year, and the day on
-which an era ended and the next began under either name.
+Read are 1975-05-03, 1975/5/3, 1975.5.3, 1975年5月3日, 19750503, 昭和50年5月3日, 昭50.5.3, S50.5.3 and 令和元年,
+in full or half width. Dates that no calendar has pass where entries have them: 29 February of a common year,
+and the day on which an era ended and the next began under either name.
 
 What is only known in words (昭和10年3月頃) cannot be asked for here; the search form then goes without a birth date.
 

@@ -1,7 +1,7 @@
 """Where the register's entry differs from what was asked, character by character.
 
-A character is what a reader counts as one: a base with the variation selectors (IVS) and combining marks that follow it.
-So 邉 and 邉 with a selector are one character each and differ, and a mark never falls between a base and its
+A character is what a reader counts as one: a base with the variation selectors (IVS) and combining marks that follow
+it. So 邉 and 邉 with a selector are one character each and differ, and a mark never falls between a base and its
 selector. Spaces are layout: 氏 and 名 may stand apart or together, so they are carried along and never marked.
 
 Pure functions over text; how a mark looks is the templates' affair. What counts as the same person is not decided
@@ -27,7 +27,7 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One place that differs: its position counted from 1 without spaces, and what stands there on each side ("" for nothing)."""
+    """One place that differs: its position, from 1 and without spaces, and what stands there on each side or ""."""
 
     position: int
     asked: str
