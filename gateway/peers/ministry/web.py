@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import structlog
 from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
@@ -29,6 +30,8 @@ from gateway.peers.ministry.visiting import (
     set_cookie,
     to,
 )
+
+log = structlog.get_logger()
 
 UPLOAD_BYTES_MAX: Final = 1 << 20
 """A form with a receipt file."""
@@ -84,7 +87,7 @@ def make_app(desk: Desk, *, now_us: Callable[[], int] = _now_us) -> QuartTrio:
 
     @app.errorhandler(Exception)
     async def failed(error: Exception) -> Response:
-        app.logger.error("page_failed", exc_info=error)
+        log.error("page_failed", reason=type(error).__name__)  # its text may hold what was typed
         return reception.open_page("error.html", status=500, key="error.500")
 
     @app.after_request
