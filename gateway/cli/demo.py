@@ -21,6 +21,7 @@ from gateway.app import supervisor
 from gateway.app.configuration import read_configuration
 from gateway.app.setup import RESIDENTS_DEFAULT, RESIDENTS_MIN, SEED, is_made
 from gateway.app.supervisor import Running
+from gateway.cli.demo_desk import demo_desk, describe_desk, make_demo_desk, show_codes
 from gateway.cli.init import make_with_progress
 from gateway.cli.inquire import describe, final_receipt
 from gateway.inquiry.cases import known_cases
@@ -34,6 +35,7 @@ from protocol.peer import Result
 from protocol.receipt import encode_receipt, verify_receipt
 
 PORT: Final = 9440
+DESK_PORT: Final = 8443
 AFFAIR, STEP, STAFF, CASE = "vehicle-12-1", 1, "staff-001", "2026-0001"
 VOUCHER: Final = "digital-voucher"
 """An affair that no agreement lists (004 is none of 002 別記1): it must be refused."""
@@ -99,9 +101,12 @@ async def _run(console: Console, data: Path, once: bool, began: float) -> None:
                     highlight=False,
                 )
                 await _show(console, data, gateway)
-                if not once:
-                    console.print("\n[bold]Ctrl-C で終了します / Ctrl-C ends it[/]")
-                    await trio.sleep_forever()
+                users = make_demo_desk(data)
+                async with demo_desk(data, port=_free_port(DESK_PORT), line_port=gateway.port) as address:
+                    describe_desk(console, data, address, users)
+                    if not once:
+                        console.print("\n[bold]Ctrl-C で終了します / Ctrl-C ends it[/]")
+                        await show_codes(console, users)
             nursery.cancel_scope.cancel()
     console.print("ended; nothing is left running 終了しました")
 
