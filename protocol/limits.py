@@ -20,7 +20,9 @@ SEAL_OVERHEAD_BYTES: Final = 16
 # Requests.
 REQUESTS_PER_FRAME_MAX: Final = 256
 REQUEST_BODY_BYTES_MAX: Final = 3 << 10
-RESPONSE_BODY_BYTES_MAX: Final = 8 << 10
+RESPONSE_BODY_BYTES_MAX: Final = 9 << 10
+"""What RECEIPT may bring at its largest: an entry with its path, and a note that ML-DSA-65 signed too with a path of 63
+hashes. The note bears the centre's two signatures only: countersignatures are kept by whoever gave or gathered them."""
 CREDIT_REQUESTS_DEFAULT: Final = 1024
 """Requests one connection may have unanswered."""
 CREDIT_REQUESTS_MAX: Final = 4096
