@@ -84,3 +84,12 @@ class RetentionMissing(InquiryError):  # noqa: N818  same reading as above
         )
         self.kind = kind
         self.on = on
+
+
+class LoadBroken(InquiryError):  # noqa: N818  same reading as above
+    """A process that prepared rows for a load ended. What was committed stands; begin the load again."""
+
+    code: ClassVar[str] = "load-broken"
+
+    def __init__(self) -> None:
+        super().__init__("a process that prepares rows ended; begin the load again, it goes on where it was")
