@@ -5,6 +5,7 @@ Nonces come from the operating system here alone; everything else is handed in.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from typing import Final
 
 from gateway.inquiry.cases import known_residents
@@ -72,8 +73,11 @@ async def load_synthetic(
     """
     done = 0
     with bench(keys, processes=processes if count > INLINE_MAX else 0) as workbench:
-        async with db.transaction() as connection:
-            async for rows, tokens in workbench.each(prepare_block, _work(seed, count)):
+        async with (
+            db.transaction() as connection,
+            aclosing(workbench.each(prepare_block, _work(seed, count))) as runs,
+        ):
+            async for _, (rows, tokens) in runs:
                 await add_records(connection, rows, tokens)
                 done += len(rows)
                 progress(done)

@@ -7,10 +7,11 @@ started and keep them in memory alone. Results come in the order of the work giv
 import os
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from itertools import islice
 from multiprocessing import get_context
 from typing import Any, Final, TypeVar
 
@@ -24,8 +25,8 @@ PROCESSES_MAX: Final = 2
 AHEAD: Final = 6
 """Runs in work or waiting to be written; bounds the memory of a load."""
 
+Args = TypeVar("Args", bound=tuple[Any, ...])
 Result = TypeVar("Result")
-Work = Callable[..., Result]
 _keys: RegisterKeys | None = None
 
 
@@ -36,26 +37,32 @@ class Bench:
         self._keys = keys
         self._pool = pool
 
-    async def each(self, work: Callable[..., Result], given: Iterable[tuple[Any, ...]]) -> AsyncIterator[Result]:
-        """`work(keys, *args)` for each of `given`, in order. Raises: LoadBroken when a process ended."""
+    async def each(
+        self, work: Callable[..., Result], given: Iterable[Args]
+    ) -> AsyncGenerator[tuple[Args, Result], None]:
+        """Each of `given` with what `work(keys, *args)` made of it, in order; close it (contextlib.aclosing).
+
+        Raises: LoadBroken.
+        """
         if self._pool is None:
             for args in given:
                 await trio.lowlevel.checkpoint()
-                yield work(self._keys, *args)
+                yield args, work(self._keys, *args)
             return
-        waiting: deque[Future[Result]] = deque()
-        args_left = iter(given)
+        waiting: deque[tuple[Args, Future[Result]]] = deque()
+        left = iter(given)
         try:
             while True:
-                for args in args_left:
-                    waiting.append(self._pool.submit(_with_keys, work, *args))
-                    if len(waiting) >= AHEAD:
-                        break
+                for args in islice(left, AHEAD - len(waiting)):
+                    waiting.append((args, self._pool.submit(_with_keys, work, *args)))
                 if not waiting:
                     return
-                yield await _result(waiting.popleft())
+                args, future = waiting.popleft()
+                yield args, await _result(future)
+        except BrokenProcessPool:
+            raise LoadBroken from None
         finally:
-            for future in waiting:
+            for _, future in waiting:
                 future.cancel()
 
 
@@ -83,10 +90,7 @@ async def _result(future: "Future[Result]") -> Result:
 
     future.add_done_callback(tell)
     await done.wait()
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        raise LoadBroken from None
+    return future.result()
 
 
 def _begin(index_key: bytes, data_keys: dict[int, bytes], current: int) -> None:
