@@ -84,3 +84,37 @@ class RetentionMissing(InquiryError):  # noqa: N818  same reading as above
         )
         self.kind = kind
         self.on = on
+
+
+class LoadBroken(InquiryError):  # noqa: N818  same reading as above
+    """A process that prepared rows for a load ended. What was committed stands; begin the load again."""
+
+    code: ClassVar[str] = "load-broken"
+
+    def __init__(self) -> None:
+        super().__init__("a process that prepares rows ended; begin the load again, it goes on where it was")
+
+
+class FileInvalid(InquiryError):  # noqa: N818  same reading as above
+    """A file's header is not the layout's. `missing` are the names it lacks; unknown ones are counted, not repeated."""
+
+    code: ClassVar[str] = "file-invalid"
+
+    def __init__(self, path: str, *, missing: list[str], unknown_count: int) -> None:
+        lacks = f"lacks {', '.join(missing)}; " if missing else ""
+        super().__init__(
+            f"{path}: line 1 must name the layout's columns once each, in UTF-8: it {lacks}has {unknown_count} unknown;"
+            " see `sekisho register sample`"
+        )
+        self.path = path
+        self.missing = missing
+        self.unknown_count = unknown_count
+
+
+class LoadBusy(InquiryError):  # noqa: N818  same reading as above
+    """Another load into this register is under way."""
+
+    code: ClassVar[str] = "load-busy"
+
+    def __init__(self) -> None:
+        super().__init__("another load into this register is under way; begin again when it has ended")

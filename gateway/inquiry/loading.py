@@ -4,67 +4,89 @@ Nonces come from the operating system here alone; everything else is handed in.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from typing import Final
 
 from gateway.inquiry.cases import known_residents
 from gateway.inquiry.index import code_token, name_tokens
-from gateway.inquiry.record import SCHEMA, encode_record
+from gateway.inquiry.preparing import PROCESSES_MAX, bench
+from gateway.inquiry.record import SCHEMA, ResidentRecord, encode_record
 from gateway.inquiry.sealing import NONCE_BYTES, RegisterKeys
-from gateway.inquiry.synthetic import Resident, residents
+from gateway.inquiry.synthetic import Resident, block, blocks
 from gateway.store.pool import Database
 from gateway.store.register import RecordRow, add_records, refresh_statistics
 
-RUN_RECORDS: Final = 2_000
-"""Records sealed and sent at a time; Trio runs other tasks in between."""
+INLINE_MAX: Final = 10_000
+"""Up to so many are not worth starting processes for."""
+
+Run = tuple[list[RecordRow], list[tuple[bytes, bytes]]]
+"""Rows and their (token, record id) pairs."""
 
 
-def sealed_row(resident: Resident, keys: RegisterKeys, nonce: bytes) -> RecordRow:
-    """A resident's row, version 1, sealed under the current key."""
-    record = resident.record
+def sealed_row(keys: RegisterKeys, record: ResidentRecord, *, record_id: bytes, version: int = 1) -> RecordRow:
+    """A standing row with a record sealed under the current key."""
     return RecordRow(
-        record_id=resident.record_id,
+        record_id=record_id,
         code_token=code_token(keys.index_key, record.code),
-        version=1,
+        version=version,
         key_id=keys.current,
         schema=SCHEMA,
-        sealed=keys.seal(encode_record(record), record_id=resident.record_id, version=1, schema=SCHEMA, nonce=nonce),
-        superseded_on=resident.superseded_on,
-        expires_on=resident.expires_on,
+        sealed=keys.seal(
+            encode_record(record), record_id=record_id, version=version, schema=SCHEMA, nonce=os.urandom(NONCE_BYTES)
+        ),
+        superseded_on=None,
+        expires_on=None,
     )
 
 
-async def load(db: Database, keys: RegisterKeys, people: Iterable[Resident], *, progress: Callable[[int], None]) -> int:
-    """Put residents into the register, all or none; `progress` is told how many are in after each run.
+def prepare_residents(keys: RegisterKeys, people: Iterable[Resident]) -> Run:
+    """A run of residents, version 1 each. A superseded record gets no name tokens: it answers no inquiry."""
+    rows, tokens = [], []
+    for resident in people:
+        row = sealed_row(keys, resident.record, record_id=resident.record_id)
+        rows.append(row._replace(superseded_on=resident.superseded_on, expires_on=resident.expires_on))
+        if resident.superseded_on is None:
+            tokens += [(token, resident.record_id) for token in name_tokens(keys.index_key, resident.record)]
+    return rows, tokens
 
-    `db` is the schema owner's. A superseded record gets no name tokens: it answers no inquiry. Returns: how many.
-    Raises: UniqueViolated when any is there already; StoreUnavailable; CommitUnknown.
+
+def prepare_block(keys: RegisterKeys, seed: int, known: int, first: int, codes: Sequence[str]) -> Run:
+    """A run of a seed's residents; the `known` cases' when it begins at 0."""
+    people = known_residents(seed)[:known] if first == 0 else block(seed, first, codes)
+    return prepare_residents(keys, people)
+
+
+async def load_synthetic(
+    db: Database,
+    keys: RegisterKeys,
+    count: int,
+    seed: int,
+    progress: Callable[[int], None],
+    *,
+    processes: int = PROCESSES_MAX,
+) -> int:
+    """Fill an empty register with a seed's first `count` synthetic residents, all or none.
+
+    `db` is the schema owner's; `progress` is told how many are in after each run. Returns: how many.
+    Raises: UniqueViolated when any is there already; StoreUnavailable; CommitUnknown; LoadBroken.
     """
     done = 0
-    waiting: Iterator[Resident] = iter(people)
-    async with db.transaction() as connection:
-        while run := list(islice(waiting, RUN_RECORDS)):
-            nonces = os.urandom(NONCE_BYTES * len(run))
-            rows = [
-                sealed_row(resident, keys, nonces[at * NONCE_BYTES : (at + 1) * NONCE_BYTES])
-                for at, resident in enumerate(run)
-            ]
-            tokens = [
-                (token, resident.record_id)
-                for resident in run
-                if resident.superseded_on is None
-                for token in name_tokens(keys.index_key, resident.record)
-            ]
-            await add_records(connection, rows, tokens)
-            done += len(run)
-            progress(done)
+    with bench(keys, processes=processes if count > INLINE_MAX else 0) as workbench:
+        async with (
+            db.transaction() as connection,
+            aclosing(workbench.each(prepare_block, _work(seed, count))) as runs,
+        ):
+            async for _, (rows, tokens) in runs:
+                await add_records(connection, rows, tokens)
+                done += len(rows)
+                progress(done)
     await refresh_statistics(db)
     return done
 
 
-async def load_synthetic(
-    db: Database, keys: RegisterKeys, count: int, seed: int, progress: Callable[[int], None]
-) -> int:
-    """Fill an empty register with a seed's first `count` synthetic residents. Raises as load."""
-    return await load(db, keys, residents(seed, count, known_residents(seed)), progress=progress)
+def _work(seed: int, count: int) -> Iterator[tuple[int, int, int, Sequence[str]]]:
+    known = min(count, len(known_residents(seed)))
+    yield seed, known, 0, ()
+    for first, codes in blocks(seed, count, known):
+        yield seed, known, first, codes

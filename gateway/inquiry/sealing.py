@@ -29,7 +29,7 @@ class RegisterKeys:
     Raises: ValueError for a key that is not 32 bytes; KeyMissing when `current` is not among the data keys.
     """
 
-    __slots__ = ("_openers", "_seal", "current", "index_key")
+    __slots__ = ("_openers", "_seal", "current", "index_key", "material")
 
     def __init__(self, index_key: bytes, data_keys: Mapping[int, bytes], current: int) -> None:
         if len(index_key) != KEY_BYTES or any(len(key) != KEY_BYTES for key in data_keys.values()):
@@ -38,6 +38,8 @@ class RegisterKeys:
             raise KeyMissing("data", current)
         self.index_key = index_key
         self.current = current
+        # For a process that seals on this one's behalf: it goes there through a pipe, and nowhere else.
+        self.material = (index_key, dict(data_keys), current)
         aeads = {key_id: AESGCM(key) for key_id, key in data_keys.items()}
         self._openers = {key_id: aead.decrypt for key_id, aead in aeads.items()}
         self._seal = aeads[current].encrypt

@@ -9,7 +9,7 @@ cases' (gateway.inquiry.cases) and live in towns where nobody else does; the res
 import datetime as dt
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from itertools import islice
 from typing import Final
@@ -20,6 +20,8 @@ from gateway.inquiry.changes import ChangeReason
 from gateway.inquiry.codes import code_check_digit
 from gateway.inquiry.record import SCHEMA, ResidentRecord, Sex
 
+BLOCK: Final = 2_000
+"""Residents made from one draw."""
 _BODIES: Final = 10**10
 _STRIDE: Final = 6_180_339_887  # coprime to ten: every body is met once before any returns
 _LIVING_YEARS: Final = (1926, 2024)
@@ -89,9 +91,24 @@ def birth_in_words(year: int, month: int, words: str = "頃") -> str:
 def residents(seed: int, count: int, known: tuple[Resident, ...] = ()) -> Iterator[Resident]:
     """`count` residents of a seed, `known` first."""
     yield from islice(known, count)
-    draw = random.Random(seed)  # noqa: S311  reproducible data, not a secret
+    for first, some in blocks(seed, count, len(known)):
+        yield from block(seed, first, some)
+
+
+def blocks(seed: int, count: int, known: int) -> Iterator[tuple[int, list[str]]]:
+    """The residents behind the first `known` in blocks that can be made apart: first number, and their codes."""
+    waiting = islice(codes(seed), known, count)
+    first = known
+    while some := list(islice(waiting, BLOCK)):
+        yield first, some
+        first += len(some)
+
+
+def block(seed: int, first: int, some: Sequence[str]) -> Iterator[Resident]:
+    """The residents of one block, from number `first`, with these codes."""
+    draw = random.Random(f"{seed}|{first}")  # noqa: S311  reproducible data, not a secret
     previous: ResidentRecord | None = None
-    for number, code in enumerate(islice(codes(seed), len(known), count), len(known)):
+    for number, code in enumerate(some, first):
         record = _person(draw, code)
         if previous is not None and draw.random() < 0.005:
             record = msgspec.structs.replace(
