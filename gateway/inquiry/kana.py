@@ -50,7 +50,7 @@ _TO_KATAKANA: Final = {code: chr(code + 0x60) for code in (*range(0x3041, 0x3097
 _TO_MODERN: Final = {ord(old): new for old, new in _MODERN.items()}
 _VU: Final = re.compile("ヴ([ァィェォアイエオ]?)")
 _VU_ROW: Final = dict(zip("ァアィイェエォオ", "ババビビベベボボ", strict=True)) | {"": "ブ"}
-_REPEATED: Final = re.compile("([ァ-ヺ])([ヽヾ])")
+_REPEATED: Final = re.compile("([ァ-ヺ])([ヽヾ]+)")
 _LENGTHENED: Final = re.compile(f"([ァ-ヺ]?)[{DASHES}]+")
 _O_ROW_U: Final = re.compile(f"(?<=[{_ROWS['オ']}])ウ+")
 _UNVOICED: Final = str.maketrans(
@@ -82,6 +82,6 @@ def same_search(sound: str) -> str:
 
 
 def _repeated(found: re.Match[str]) -> str:
-    kana, mark = found[1], found[2]
-    plain = unicodedata.normalize("NFD", kana)[0]
-    return kana + (plain if mark == "ヽ" else unicodedata.normalize("NFC", plain + "\u3099")[0])
+    plain = unicodedata.normalize("NFD", found[1])[0]
+    voiced = unicodedata.normalize("NFC", plain + "\u3099")[0]
+    return found[1] + found[2].replace("ヽ", plain).replace("ヾ", voiced)
