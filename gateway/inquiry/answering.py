@@ -12,9 +12,11 @@ from typing import Final
 
 import msgspec
 
+from gateway.inquiry.addresses import town_key
+from gateway.inquiry.births import is_date
 from gateway.inquiry.codes import code_is_valid
 from gateway.inquiry.errors import RegisterCorrupt
-from gateway.inquiry.folding import fold_name, plain
+from gateway.inquiry.folding import search_name
 from gateway.inquiry.index import name_tokens, query_tokens
 from gateway.inquiry.matching import CANDIDATES_MAX, Ambiguous, Exact, NoMatch, match
 from gateway.inquiry.provision import RECORD_GIVEN, Given
@@ -22,7 +24,6 @@ from gateway.inquiry.record import (
     SCHEMA,
     ResidentRecord,
     Sex,
-    birth_is_date,
     decode_record,
     encode_provided,
     provided_part,
@@ -91,21 +92,26 @@ def answer_by_code(
 
 def field_at_fault(query: InquiryByName) -> str | None:
     """The first field of a question by name that cannot be searched for; None when all can."""
-    if not fold_name(query.name) or len(query.name) > limits.NAME_CHARS_MAX:
+    if not search_name(query.name) or len(query.name) > limits.NAME_CHARS_MAX:
         return "name"
-    if not plain(query.address) or len(query.address) > limits.ADDRESS_CHARS_MAX:
+    if not town_key(query.address) or len(query.address) > limits.ADDRESS_CHARS_MAX:
         return "address"
-    if query.birth is not None and not birth_is_date(query.birth):
+    if query.birth is not None and not is_date(query.birth):
         return "birth"
     return None if query.sex in (None, Sex.MALE, Sex.FEMALE) else "sex"
 
 
 def answer_by_name(
-    query: InquiryByName, rows: Sequence[SealedRow], keys: RegisterKeys, *, my_number: bool = False
+    query: InquiryByName,
+    rows: Sequence[SealedRow],
+    keys: RegisterKeys,
+    *,
+    history: bool,
+    my_number: bool = False,
 ) -> Answered:
     """Answer a question by name and address over its candidates, of which the look-up brings at most 65.
 
-    With 個人番号 only when `my_number` is granted.
+    By former names and addresses only when `history` is granted; with 個人番号 only when `my_number` is.
     Raises: RegisterCorrupt when any candidate does not open or was not findable by this question.
     """
     fault = field_at_fault(query)
@@ -118,7 +124,7 @@ def answer_by_name(
     candidates = [
         _candidate(row, plaintext, asked, keys.index_key) for row, plaintext in zip(rows, plaintexts, strict=True)
     ]
-    found = match(query, candidates)
+    found = match(query, candidates, history=history)
     if isinstance(found, NoMatch):
         return NONE
     if isinstance(found, Ambiguous):

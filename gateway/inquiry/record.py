@@ -6,7 +6,6 @@ place only for an affair that may have it (DOMAIN 2.1).
 """
 
 import operator
-import re
 from enum import IntEnum
 from typing import Final
 
@@ -16,8 +15,6 @@ from protocol.resident import ProvidedRecord, decode_provided
 
 SCHEMA: Final = 2
 """Layout of ProvidedRecord and of what is sealed; sealed with the record as associated data."""
-
-_BIRTH: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 
 
 class Sex(IntEnum):
@@ -98,12 +95,3 @@ def provided_part(plaintext: bytes) -> tuple[RecordHead, bytes]:
     """
     provided = _decode_sealed_head(plaintext).provided
     return _decode_head(provided), bytes(provided)
-
-
-def birth_is_date(birth: str) -> bool:
-    """Whether text is a birth date in figures: YYYY-MM-DD, month 1-12, day 1-31.
-
-    29 February of a common year passes: such dates stand in entries (DOMAIN 2.1, standard 1.1.8).
-    """
-    found = _BIRTH.fullmatch(birth)
-    return found is not None and found[1] != "0000" and 1 <= int(found[2]) <= 12 and 1 <= int(found[3]) <= 31

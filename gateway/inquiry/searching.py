@@ -168,9 +168,10 @@ class SearchLane:
         self, asked: Asked, granted: Granted, row: Sequence[object], candidates: list[SealedRow]
     ) -> Answered:
         lane = self._lane
-        keys, my_number = lane.keys, granted.my_number_allowed
+        keys, history, my_number = lane.keys, granted.history_searched, granted.my_number_allowed
         if isinstance(asked.body, InquiryByName):
-            return lane.releasable(answer_by_name(asked.body, candidates, keys, my_number=my_number))
+            answered = answer_by_name(asked.body, candidates, keys, history=history, my_number=my_number)
+            return lane.releasable(answered)
         if isinstance(asked.body, InquiryByCode):
             return lane.releasable(answer_by_code(asked.body, sealed_row(row), keys, my_number=my_number))
         raise RegisterCorrupt(b"", "is not asked for by this operation")
