@@ -11,6 +11,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from certs.contexts import LineFiles
+from gateway.inquiry.oversight import Thresholds
+from gateway.inquiry.retirement import RETENTION_DEFAULT, RetentionRule
 from protocol import limits
 
 FILE_NAME: Final = "sekisho.toml"
@@ -66,6 +68,13 @@ class OpsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     metrics: str = "metrics"
 
 
+class HistoryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[history]: how long the provision history is kept, by date, and from which counts on somebody looks."""
+
+    retention: tuple[RetentionRule, ...] = RETENTION_DEFAULT
+    candidates: Thresholds = Thresholds()
+
+
 class Tables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file. [[slo]] tables are read by gateway.ops.slo."""
 
@@ -74,6 +83,7 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keystore: KeystoreTable
     line: LineTable
     ops: OpsTable
+    history: HistoryTable = HistoryTable()
     slo: list[dict[str, Any]] = []
 
 
@@ -88,6 +98,7 @@ class Configuration:
         self.keystore = tables.keystore
         self.line = tables.line
         self.ops = tables.ops
+        self.history = tables.history
         self.slo = tables.slo
 
     @property

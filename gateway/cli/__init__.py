@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "ministry": "A ministry's server, its users and terminals.",
     "receipt": "Verify and show receipts, offline.",
     "ledger": "Verify the ledger.",
+    "history": "Who received what of whom.",
     "frame": "Explain captured frames and files.",
     "directory": "Who may do what.",
     "pki": "Issue and revoke line certificates (development).",
