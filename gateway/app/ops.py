@@ -4,6 +4,7 @@ Checkpoints every second where there are new blocks, the projections people quer
 whom), the partitions to come, and the endpoint for metrics and health. Source: DESIGN sections 2, 4 and 12.
 """
 
+import datetime as dt
 import os
 import signal
 import time
@@ -16,7 +17,9 @@ from certs.names import CENTRE_PARTY
 from gateway.app.children import Birth, Word, configuration_path, read_birth, say
 from gateway.app.configuration import Configuration, ConfigurationError, address, read_configuration
 from gateway.app.keys import YearKeys, signer
+from gateway.app.telling import watch_overdue
 from gateway.app.work import Stop, now_us, refresh_keys, stop_with_parent
+from gateway.directory.hours import DAY_US, jst_date
 from gateway.host import run_guest
 from gateway.inquiry.errors import InquiryError
 from gateway.inquiry.history import project_once as project_history_once
@@ -27,6 +30,7 @@ from gateway.ops.exposition import Exposition, prepare_multiprocess
 from gateway.ops.logs import configure_logging
 from gateway.ops.metrics import OpsMetrics
 from gateway.ops.web import Check, ops_app, serve_ops
+from gateway.store import approvals, volume
 from gateway.store.errors import StoreError
 from gateway.store.pool import Database, open_database
 from gateway.store.provision import ProvisionStore
@@ -39,6 +43,8 @@ log = structlog.get_logger()
 
 CHECKPOINT_S = 1.0
 HOUSEKEEPING_S = 3600.0
+COUNTS_KEPT_DAYS = 7
+"""Counts of volume and approvals are kept so long for who looks into them; the ledger has what came of them."""
 PROJECTION_REST = 3.0
 """The projection rests three times as long as it worked: a backlog must not slow the workers."""
 
@@ -87,6 +93,7 @@ async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None
             nursery.start_soon(_checkpoint, database, keystore, gauges, state, configuration)
             nursery.start_soon(_project, database)
             nursery.start_soon(_project_history, database, keystore)
+            nursery.start_soon(watch_overdue, database, gauges, now_us)
             nursery.start_soon(_keep_house, database)
             say(Word(ready=True, port=int(addresses[0].rsplit(":", 1)[1])))
             await stop.stopping.wait()
@@ -164,7 +171,7 @@ async def _project_history(database: Database, keystore: KeyStore) -> None:
 
 
 async def _keep_house(database: Database) -> None:
-    """Next months' and years' partitions, ahead of time."""
+    """Next months' and years' partitions, ahead of time; counts and approvals whose day is long over are dropped."""
     while True:
         try:
             await database.execute(
@@ -175,8 +182,10 @@ async def _keep_house(database: Database) -> None:
                 "select provision.make_year(extract(year from now() at time zone 'Asia/Tokyo')::int + n)"
                 " from generate_series(0, 1) as n"
             )
+            await volume.forget(database, before=jst_date(now_us()) - dt.timedelta(days=COUNTS_KEPT_DAYS))
+            await approvals.forget(database, expired_before_us=now_us() - COUNTS_KEPT_DAYS * DAY_US)
         except StoreError as error:
-            log.warning("partitions_wait", code=error.code)
+            log.warning("housekeeping_waits", code=error.code)
         await trio.sleep(HOUSEKEEPING_S)
 
 

@@ -20,6 +20,7 @@ from certs.material import TlsMaterial
 from gateway.app.children import Birth, Word, configuration_path, read_birth, say
 from gateway.app.configuration import TEST_ENVIRONMENT, Configuration, ConfigurationError, read_configuration
 from gateway.app.keys import MonthKeys, YearKeys, line_signer, signer
+from gateway.app.telling import Teller
 from gateway.app.worker import Centre, Worker
 from gateway.collector import settle_collector
 from gateway.directory.errors import DirectoryError
@@ -143,6 +144,8 @@ async def _run(
     sign_block = signer(keystore, Purpose.BLOCK, now_us)
     ledger = LedgerStore(writing)
     gauges = Metrics(CollectorRegistry())
+    teller = Teller(database, connections=lambda: list(worker.acceptor.connections), now_us=now_us)
+    holder.on_change(teller.wake)
     worker = Worker(
         centre=Centre(role=role, environment=configuration.centre.environment, slot=slot, slots=birth.slots),
         material=material,
@@ -153,6 +156,7 @@ async def _run(
         connections_per_line_max=configuration.line.connections_per_line_max,
         heartbeat_ms=configuration.line.heartbeat_ms,
         now_us=now_us,
+        line_came=teller.wake,
     )
 
     async def open_stream(predecessor: bytes | None = None) -> Stream:
@@ -209,6 +213,7 @@ async def _run(
         nursery.start_soon(holder.listen, birth.gateway_dsn)
         nursery.start_soon(_reload, stop, material, holder, keystore, worker)
         nursery.start_soon(_watch, worker, gauges, holder, database, keystore)
+        nursery.start_soon(teller.run)
         nursery.start_soon(stop_with_parent, stop)
         await worker.run(
             listeners=[listener],

@@ -94,6 +94,7 @@ class Worker:
         connections_per_line_max: int = CONNECTIONS_PER_LINE_MAX,
         heartbeat_ms: int = limits.HEARTBEAT_MS,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        line_came: Callable[[], object] = lambda: None,
     ) -> None:
         self.role = centre.role
         self.environment = centre.environment
@@ -106,6 +107,7 @@ class Worker:
         self._directory = directory
         self._sign_welcome = sign_welcome
         self._gauges = gauges
+        self._line_came = line_came
         self._recording = False
         self._answered: list[tuple[int, int, int]] = []
         self._batches: list[int] = []
@@ -227,6 +229,7 @@ class Worker:
     def opened(self, connection: Connection) -> None:
         """See Gate."""
         log.info("line_opened", party=connection.name.party, line=connection.name.line)
+        self._line_came()
 
     def closed(self, connection: Connection, reason: str) -> None:
         """See Gate."""
