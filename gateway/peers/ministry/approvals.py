@@ -42,6 +42,10 @@ _COLUMNS: Final = (
     "id, requester, requester_staff, affair, step, case_ref, count, state, requested_us, expires_us, decided_by, "
     "decided_us, approve_id, questions_sealed, reason_sealed, note_sealed, request_ids"
 )
+_NOT_TO_RUN: Final = {
+    ApprovalState.WAITING: Why.APPROVAL_WAITING,
+    ApprovalState.EXPIRED: Why.APPROVAL_OVER,
+}
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -210,7 +214,7 @@ class Approvals:
         if row.requester != session.user.id or row.requester_staff != session.user.staff:
             raise DeskRefused(Why.NOT_FOUND)
         if row.state != ApprovalState.APPROVED or row.approve_id is None:
-            raise DeskRefused(Why.APPROVAL_OVER if row.state == ApprovalState.EXPIRED else Why.ALREADY_DECIDED)
+            raise DeskRefused(_NOT_TO_RUN.get(ApprovalState(row.state), Why.ALREADY_DECIDED))
         ids = json.loads(row.request_ids) or [self._line.new_id().hex() for _ in range(row.count)]
         self._keep_ids(approval, ids)
         answers = []

@@ -496,7 +496,10 @@ class Desk(Protocol):
         """Raises: OWN_REQUEST, ALREADY_DECIDED, APPROVAL_OVER, RIGHT_MISSING."""
 
     async def run_approved(self, caller: Caller, approval: str) -> tuple[Answer, ...]:
-        """Ask the approved questions, in their order; only by the requester. Raises: APPROVAL_OVER, NOT_FOUND."""
+        """Ask the approved questions, in their order; only by the requester.
+
+        Raises: APPROVAL_WAITING, APPROVAL_OVER, ALREADY_DECIDED (used or rejected), NOT_FOUND, LINE_DOWN.
+        """
 
     # --- paper and receipts
 

@@ -41,6 +41,7 @@ class Why(StrEnum):
     OWN_REQUEST = "own-request"
     ALREADY_DECIDED = "already-decided"
     APPROVAL_OVER = "approval-over"
+    APPROVAL_WAITING = "approval-waiting"
     APPROVAL_NOT_TAKEN = "approval-not-taken"
     TOO_MANY = "too-many"
     RECEIPT_INVALID = "receipt-invalid"
@@ -173,6 +174,12 @@ WORDS: Final[dict[Why, Words]] = {
         "The approval request has expired",
         "もう一度承認を申請してください",
         "Request approval again",
+    ),
+    Why.APPROVAL_WAITING: Words(
+        "この申請はまだ承認されていません",
+        "This request has not been approved yet",
+        "承認されるまでお待ちください",
+        "Wait until it is approved",
     ),
     Why.APPROVAL_NOT_TAKEN: Words(
         "センターが承認を受け付けませんでした",

@@ -192,7 +192,7 @@ def made_place(directory: Path, keystore: SoftwareKeystore) -> Iterator[Place]:
                     fingerprint=fingerprint,
                     label=label,
                     not_before_us=lines.NOW_US - lines.DAY_US,
-                    not_after_us=lines.NOW_US + 3650 * lines.DAY_US,
+                    not_after_us=lines.NOW_US + 36500 * lines.DAY_US,
                 ),
             )
         yield Place(directory, store, clock)

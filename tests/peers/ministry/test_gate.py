@@ -169,7 +169,7 @@ async def test_a_lost_terminal_is_out_at_once_and_its_session_with_it(place: Pla
     assert (Event.SESSION_END, "terminal-lost") in place.events()
     assert (await refusal(place.desk.sign_in(WINDOW_1, "clerk", PIN))).why is Why.TERMINAL_LOST
     assert (await refusal(place.desk.sign_in(b"\3" * 32, "clerk", PIN))).why is Why.TERMINAL_UNKNOWN
-    place.clock.go(days=3650)
+    place.clock.go(days=36500)
     assert (await refusal(place.desk.terminal(WINDOW_2))).why is Why.TERMINAL_EXPIRED
 
 
