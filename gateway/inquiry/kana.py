@@ -24,10 +24,7 @@ _ROWS: Final = {
     "オ": "オコソトノホモヨロゴゾドボポ",
 }
 _VOWEL: Final = {kana: vowel for vowel, row in _ROWS.items() for kana in row}
-_SYLLABLES: Final = (
-    "A I U E O KA KI KU KE KO SA SI SU SE SO TA TI TU TE TO NA NI NU NE NO HA HI HU HE HO"
-    " MA MI MU ME MO YA YU YO RA RI RU RE RO WA WI WE WO N SHI CHI TSU FU"
-).split()
+_SYLLABLES: Final = ["A", "I", "U", "E", "O", "KA", "KI", "KU", "KE", "KO", "SA", "SI", "SU", "SE", "SO", "TA", "TI", "TU", "TE", "TO", "NA", "NI", "NU", "NE", "NO", "HA", "HI", "HU", "HE", "HO", "MA", "MI", "MU", "ME", "MO", "YA", "YU", "YO", "RA", "RI", "RU", "RE", "RO", "WA", "WI", "WE", "WO", "N", "SHI", "CHI", "TSU", "FU"]
 _OF_SYLLABLES: Final = (
     "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワイエオンシチツフ"
 )
