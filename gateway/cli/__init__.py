@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "serve": "Serve lines.",
     "inquire": "Ask one question over a line.",
     "receipt": "Verify and show receipts, offline.",
+    "register": "Load residents' notifications; see and keep the register.",
     "ledger": "Verify the ledger.",
     "frame": "Explain captured frames and files.",
     "directory": "Who may do what.",
