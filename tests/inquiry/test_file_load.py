@@ -343,7 +343,7 @@ if __name__ == "__main__":
 async def test_a_load_killed_at_any_moment_goes_on_to_the_same_register(
     database_dsn: DatabaseDsn, tmp_path: Path
 ) -> None:
-    rows = list(notifications(34, RUN_LINES * 7))
+    rows = list(notifications(34, RUN_LINES * 5))
     rows[3000] = msgspec.structs.replace(rows[3000], name="")
     path = write(tmp_path / "n.jsonl", rows)
     script = tmp_path / "killed.py"
@@ -373,13 +373,13 @@ async def test_a_load_killed_at_any_moment_goes_on_to_the_same_register(
 
 
 async def test_processes_beside_prepare_the_same_rows(database_dsn: DatabaseDsn, tmp_path: Path) -> None:
-    rows = list(notifications(35, 12_000))
+    rows = list(notifications(35, 5_000))
     path = write(tmp_path / "n.jsonl", rows)
     async with owner(database_dsn) as db:
         loaded = await load_file(
             db, KEYS, path, "jsonl", refusals=rejected(path), today=TODAY, progress=lambda *_: None, processes=2
         )
-        assert (loaded.lines, loaded.refused) == (12_000, 0)
+        assert (loaded.lines, loaded.refused) == (5_000, 0)
         beside = await versions(db)
         await db.execute("truncate register.record, register.name_token, register.notified, register.load_progress")
         await load(db, path)
