@@ -4,17 +4,15 @@ The peer half does handshake, sealing and opening; its check of each response is
 what is measured is the centre and not the reader. A sample of the responses is checked with the same code afterwards.
 """
 
-import secrets
 import socket
 import ssl
 import time
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs.material import TlsMaterial
+from gateway.line.greeting import greet, welcomed
 from gateway.peers.line_file import Dialling
 from hsm.interface import KeyStore
 from protocol import limits
@@ -22,7 +20,7 @@ from protocol.envelope import unpack
 from protocol.frames import FrameType
 from protocol.keys import Algorithm, Purpose
 from protocol.messages import RequestBatch
-from protocol.peer import PeerLine, Result, Welcomed
+from protocol.peer import PeerLine, Result
 
 READ_BYTES: Final = 256 << 10
 SLOT_TRIES: Final = 32
@@ -121,28 +119,20 @@ def _connect(dialling: Dialling, material: TlsMaterial) -> Wire:
     plain = socket.create_connection((target.host, target.port), timeout=limits.HANDSHAKE_MS_MAX / 1000)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     tls = own.client.wrap_socket(plain, server_hostname=target.host)
-    peer = material.verify_peer(
-        tls.getpeercert(binary_form=True),
+    line, signed = greet(
+        LoadLine,
+        target,
+        certificate=tls.getpeercert(binary_form=True),
         alpn=tls.selected_alpn_protocol(),
-        usage="server",
-        now=datetime.now(UTC),
-        expected=target.centre,
-    )
-    line = LoadLine(
-        role=target.role,
-        environment=target.environment,
-        party=target.own.party,
-        line=target.own.line,
-        binding=own.own.fingerprint + peer.fingerprint,
+        own=own,
+        material=material,
         trust=dialling.trust,
-        now_us=lambda: time.time_ns() // 1000,
     )
-    signed = line.hello_to_sign(nonce=secrets.token_bytes(32), ephemeral=ec.generate_private_key(ec.SECP256R1()))
     tls.sendall(_hello(line, dialling.keystore, signed))
     while data := tls.recv(limits.HANDSHAKE_FRAME_BYTES_MAX):
-        for event in line.receive_data(data):
-            if isinstance(event, Welcomed):
-                return Wire(tls, line, slot=event.welcome.slot, slots=event.welcome.slots)
+        welcome = welcomed(line, data)
+        if welcome is not None:
+            return Wire(tls, line, slot=welcome.slot, slots=welcome.slots)
     raise BenchError("the centre closed the connection during the handshake")
 
 

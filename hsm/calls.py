@@ -34,3 +34,8 @@ async def unwrap(store: KeyStore, key_id: str, wrapped: bytes, aad: bytes) -> by
     if not store.capabilities().blocking:
         return store.unwrap(key_id, wrapped, aad)
     return await trio.to_thread.run_sync(store.unwrap, key_id, wrapped, aad, limiter=_limiter)
+
+
+async def refresh(store: KeyStore) -> bool:
+    """KeyStore.refresh, always in a thread: it reads a file or a device."""
+    return await trio.to_thread.run_sync(store.refresh, limiter=_limiter)

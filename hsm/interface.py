@@ -70,6 +70,13 @@ class KeyStore(Protocol):
         Raises: as generate; KeyUnknown; RootNotRotatable for HISTORY.
         """
 
+    def refresh(self) -> bool:
+        """Take over what another process changed in the store; True when something was new. On any error all stays.
+
+        Raises: StoreCorrupt, also for records older than those held (a store put back from a copy); PassphraseWrong,
+        StoreAbsent; HsmUnavailable.
+        """
+
     def history(self) -> bytes:
         """The signed key history (protocol.keys), by the HISTORY key. Raises: KeyUnknown, HsmUnavailable."""
 

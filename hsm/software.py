@@ -84,11 +84,11 @@ class SoftwareKeystore:
         self._head = head
         self._key = key
         self._lock = threading.Lock()
-        self._content = content
+        self._content: _Content
         self._signers: dict[str, Callable[[bytes], bytes]] = {}
         self._wrappers: dict[str, AESGCM] = {}
-        self._current: dict[Purpose, KeyRecord] = {}
-        self._parse()
+        self._current: dict[Purpose, KeyRecord]
+        self._take(content)
 
     @classmethod
     def create(cls, path: Path, passphrase: str, *, owner: str) -> Self:
@@ -193,6 +193,20 @@ class SoftwareKeystore:
         self._change(turn)
         return record
 
+    def refresh(self) -> bool:
+        """See KeyStore. The passphrase is not asked for: a file under another one is not this store."""
+        with self._lock:
+            head, nonce, sealed = _read(self.path)
+            if head != self._head:
+                raise StoreCorrupt(str(self.path), "it is another store than the one that was opened; restart")
+            found = _open(self.path, head, self._key, nonce, sealed)
+            if found.version < self._content.version:
+                raise StoreCorrupt(str(self.path), "its keys are older than those in use; was a copy put back?")
+            if found == self._content:
+                return False
+            self._take(found)
+            return True
+
     def history(self) -> bytes:
         """See KeyStore."""
         content = self._content
@@ -211,8 +225,14 @@ class SoftwareKeystore:
 
     # --- the file
 
-    def _parse(self) -> None:
-        for held in self._content.held:
+    def _take(self, content: _Content) -> None:
+        """Put other content in force; keys that cannot be read leave the old there."""
+        self._parse(content)
+        self._content = content
+        self._current = {}
+
+    def _parse(self, content: _Content) -> None:
+        for held in content.held:
             record = held.record
             if record.key_id in self._signers or record.key_id in self._wrappers:
                 continue
@@ -226,9 +246,7 @@ class SoftwareKeystore:
             head, nonce, sealed = _read(self.path)
             changed = change(_open(self.path, head, self._key, nonce, sealed))
             self._write(changed)
-            self._content = changed
-            self._current = {}
-            self._parse()
+            self._take(changed)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -3,7 +3,8 @@
 What PKCS#11 does not know of a key (purpose, validity) is kept beside it as one private data object labelled
 "sekisho keys": MessagePack of [format, owner, version, at_us, records]. A change writes the next version and then
 destroys the last one, so whatever stops it leaves a whole one behind; the highest version counts. At every opening the
-records are compared with the keys: a token that lost a key, or holds another in its place, is not used.
+records are compared with the keys: a token that lost a key, holds another in its place, or has gone back to an earlier
+version is not used.
 
 Life of a change: 1. the key is made in the token (a crash here leaves a key without a record, which the next attempt
 under its id removes); 2. the next version of the records is written; 3. the last version is destroyed.
@@ -161,6 +162,16 @@ class TokenKeystore:
         end_us = now_us + overlap_us
         return self._add(purpose, algorithm, key_id, now_us, None, lambda record: ended(record, purpose, end_us))
 
+    def refresh(self) -> bool:
+        """See KeyStore."""
+
+        def refresh(session: Any) -> bool:
+            before = self._content
+            self._take(self._checked(session))
+            return self._content != before
+
+        return self._pool.change(refresh)
+
     def history(self) -> bytes:
         """See KeyStore."""
         content = self._content
@@ -185,17 +196,21 @@ class TokenKeystore:
 
     def _load(self, session: Any) -> None:
         """Read the records and hold them against the keys; runs at each opening of the token."""
-        found = _read(session, self._label)
         if self._creating is not None:
-            if found is not None:
+            if _read(session, self._label) is not None:
                 raise StoreExists(f"the key store in token {self._label}")
-            found = _Content(FORMAT, self._creating, 0, 0, [])
-            _write(session, found, self._label)
+            _write(session, _Content(FORMAT, self._creating, 0, 0, []), self._label)
+        self._take(self._checked(session))
+
+    def _checked(self, session: Any) -> _Content:
+        found = _read(session, self._label)
         if found is None:
             raise StoreAbsent(f"token {self._label}")
+        if found.version < self._content.version:
+            raise StoreCorrupt(f"token {self._label}", "its keys are older than those in use; was a copy put back?")
         for record in found.records:
             _check_key(session, record, self._label)
-        self._take(found)
+        return found
 
     def _take(self, content: _Content) -> None:
         self._by_id = {record.key_id: record for record in content.records}

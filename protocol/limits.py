@@ -19,8 +19,10 @@ SEAL_OVERHEAD_BYTES: Final = 16
 
 # Requests.
 REQUESTS_PER_FRAME_MAX: Final = 256
-REQUEST_BODY_BYTES_MAX: Final = 2 << 10
-RESPONSE_BODY_BYTES_MAX: Final = 8 << 10
+REQUEST_BODY_BYTES_MAX: Final = 3 << 10
+RESPONSE_BODY_BYTES_MAX: Final = 9 << 10
+"""What RECEIPT may bring at its largest: an entry with its path, and a note that ML-DSA-65 signed too with a path of 63
+hashes. The note bears the centre's two signatures only: countersignatures are kept by whoever gave or gathered them."""
 CREDIT_REQUESTS_DEFAULT: Final = 1024
 """Requests one connection may have unanswered."""
 CREDIT_REQUESTS_MAX: Final = 4096
@@ -31,6 +33,12 @@ REQUEST_ID_AGE_MS_MAX: Final = 600_000
 ISSUED_AT_SKEW_MS_MAX: Final = 60_000
 """A frame's issued-at may be this far off the receiver's clock."""
 REPEATS_MAX: Final = 8
+
+# Approvals by a second person.
+APPROVAL_DIGESTS_MAX: Final = 64
+"""Questions one approval covers."""
+APPROVAL_LIFETIME_MS_MAX: Final = 1_800_000
+"""An approval is for what is being worked on now: it expires within 30 minutes of being given."""
 
 # Blocks.
 BLOCK_ENTRIES_MAX: Final = 1024
@@ -56,15 +64,19 @@ CASE_CHARS_MAX: Final = 40
 IDENT_CHARS_MAX: Final = 40
 
 _RESPONSE_OVERHEAD_BYTES: Final = 256
+_DIGEST_BYTES: Final = 34  # as MessagePack
 
 
 def check_relations() -> None:
-    """Raise if the bounds contradict one another; called by the tests."""
+    """Raise ValueError if the bounds contradict one another; called at every start, before a port is bound."""
     facts = {
         "a full request frame fits": REQUESTS_PER_FRAME_MAX * (REQUEST_BODY_BYTES_MAX + 64) < FRAME_BYTES_MAX,
         "a full response frame fits": RESPONSES_PER_FRAME_MAX
         * (RESPONSE_BODY_BYTES_MAX + ENTRY_BYTES_MAX + _RESPONSE_OVERHEAD_BYTES)
         < FRAME_BYTES_MAX,
+        "a full approval fits in a body": APPROVAL_DIGESTS_MAX * _DIGEST_BYTES + 4 * (IDENT_CHARS_MAX + 3) + 32
+        <= REQUEST_BODY_BYTES_MAX,
+        "an approval outlives a deadline": DEADLINE_MS_MAX < APPROVAL_LIFETIME_MS_MAX,
         "one frame fits in a block": REQUESTS_PER_FRAME_MAX <= BLOCK_ENTRIES_MAX,
         "one frame fits in the credit": REQUESTS_PER_FRAME_MAX <= CREDIT_REQUESTS_DEFAULT <= CREDIT_REQUESTS_MAX,
         "a handshake frame is smaller": HANDSHAKE_FRAME_BYTES_MAX < FRAME_BYTES_MAX,

@@ -9,11 +9,14 @@ Source: docs/PROTOCOL.md, Messages and Operations.
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from protocol import limits
+
+RequestId = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
 
 class Operation(IntEnum):
@@ -24,6 +27,7 @@ class Operation(IntEnum):
     RECEIPT = 3
     DISCLAIM = 4
     BATCH = 5
+    APPROVE = 6
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True):
@@ -45,17 +49,24 @@ class RequestBatch(msgspec.Struct, frozen=True, array_like=True):
 
 
 class InquiryByCode(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """照会 by 住民票コード: affair, step, staff, case reference, 11-digit code as text."""
+    """照会 by 住民票コード: affair, step, staff, case reference, 11-digit code as text.
+
+    approval is the request id of the APPROVE that lets it pass above the volume limits, or None.
+    """
 
     affair: str
     step: int
     staff: str
     case: str
     code: str
+    approval: RequestId | None = None
 
 
 class InquiryByName(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """照会 by name with address; birth date as YYYY-MM-DD text and sex (1 male, 2 female) are optional."""
+    """照会 by name with address; birth date as YYYY-MM-DD text and sex (1 male, 2 female) are optional.
+
+    approval as in InquiryByCode.
+    """
 
     affair: str
     step: int
@@ -65,6 +76,7 @@ class InquiryByName(msgspec.Struct, frozen=True, array_like=True, forbid_unknown
     address: str
     birth: str | None = None
     sex: int | None = None
+    approval: RequestId | None = None
 
 
 class BatchInquiry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -89,6 +101,21 @@ class Disclaim(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
     request_id: bytes
     ground: str
+
+
+class Approve(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A second person's approval of very questions (牽制体制): affair, step, approver's staff number, case reference.
+
+    digests: 1 to APPROVAL_DIGESTS_MAX, each protocol.approval.approval_digest of one question of another member of
+    staff. expires_at_us: after it no question passes by this approval. Source: 002 別2-2(9)イ.
+    """
+
+    affair: str
+    step: int
+    staff: str
+    case: str
+    digests: Annotated[list[Digest], msgspec.Meta(min_length=1, max_length=limits.APPROVAL_DIGESTS_MAX)]
+    expires_at_us: int
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
@@ -190,9 +217,11 @@ BODY_DECODERS: Final[Mapping[int, msgspec.msgpack.Decoder[Any]]] = {
     Operation.RECEIPT: msgspec.msgpack.Decoder(ReceiptQuery),
     Operation.DISCLAIM: msgspec.msgpack.Decoder(Disclaim),
     Operation.BATCH: msgspec.msgpack.Decoder(BatchInquiry),
+    Operation.APPROVE: msgspec.msgpack.Decoder(Approve),
 }
 
-Body = InquiryByCode | InquiryByName | ReceiptQuery | Disclaim | BatchInquiry
+Inquiry = InquiryByCode | InquiryByName
+Body = Inquiry | ReceiptQuery | Disclaim | BatchInquiry | Approve
 
 
 class BodyError(ValueError):

@@ -22,6 +22,7 @@ class Outcome(IntEnum):
     AMBIGUOUS = 111
     RECEIPT = 120
     DISCLAIMED = 121
+    APPROVED = 122
 
     AFFAIR_NOT_GRANTED = 200
     STEP_NOT_GRANTED = 201
@@ -35,6 +36,7 @@ class Outcome(IntEnum):
     FIELD_INVALID = 209
     MALFORMED_BODY = 210
     UNKNOWN_OPERATION = 211
+    APPROVAL_INVALID = 212
 
     ID_REUSED = 300
     REPEAT_LIMIT = 301
@@ -81,6 +83,7 @@ CATALOGUE: Final[dict[Outcome, Meaning]] = {
     Outcome.AMBIGUOUS: _final("該当者を特定できません", "More than one candidate; nothing is shown"),
     Outcome.RECEIPT: _unrecorded("受領証を再発行しました", "Receipt fetched"),
     Outcome.DISCLAIMED: _final("未受領の申告を受け付けました", "Disclaimed; the fee is reversed"),
+    Outcome.APPROVED: _final("承認を受け付けました", "Approved; the questions may be asked"),
     Outcome.AFFAIR_NOT_GRANTED: _final("この事務では利用できません", "This affair is not granted to you"),
     Outcome.STEP_NOT_GRANTED: _final("この事務のこの段階では利用できません", "This step of the affair is not granted"),
     Outcome.METHOD_NOT_GRANTED: _final("この提供方式は認められていません", "This method of provision is not granted"),
@@ -95,6 +98,9 @@ CATALOGUE: Final[dict[Outcome, Meaning]] = {
     Outcome.FIELD_INVALID: _final("入力項目に誤りがあります", "A field of the request is not valid"),
     Outcome.MALFORMED_BODY: _final("電文の形式に誤りがあります", "The request body is malformed"),
     Outcome.UNKNOWN_OPERATION: _final("未対応の処理種別です", "Unknown operation"),
+    Outcome.APPROVAL_INVALID: _final(
+        "この照会に有効な承認がありません", "No valid approval of this very question; have a second person approve it"
+    ),
     Outcome.ID_REUSED: _unrecorded(
         "この要求番号は別の照会で使用済みです", "This request id was used for another question"
     ),

@@ -52,7 +52,7 @@ class Welcomed(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """One verified response. entry is None for a transient outcome; then nothing was recorded.
 
-    `receipt` builds the receipt of a recorded one.
+    `receipt` builds the receipt of a recorded one. `environment` is the centre's as both ends' handshake signed it.
     """
 
     request: Request
@@ -61,6 +61,7 @@ class Result(msgspec.Struct, frozen=True):
     entry: Entry | None
     share: BlockShare | None = None
     place: int = 0
+    environment: str = ""
 
     def receipt(self) -> Receipt | None:
         """Proof and opening, to keep; None for a transient outcome."""
@@ -238,7 +239,7 @@ class PeerLine(LineEnd):
                 raise RemoteProtocolError(
                     FaultCode.PROOF_INVALID, f"outcome {transient.outcome} came without the proof it must have"
                 )
-            results.append(Result(request, transient.outcome, transient.body, None))
+            results.append(Result(request, transient.outcome, transient.body, None, environment=self.environment))
         if batch.share is not None:
             try:
                 results.extend(self._verified(batch.share))
@@ -279,5 +280,5 @@ class PeerLine(LineEnd):
                 and hmac.compare_digest(entry.response_commitment, answered)
             ):
                 raise ProofError("an entry is about another question or answer")
-            results.append(Result(request, response.outcome, response.body, entry, share, place))
+            results.append(Result(request, response.outcome, response.body, entry, share, place, self.environment))
         return results

@@ -11,6 +11,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from certs.contexts import LineFiles
+from gateway.inquiry.oversight import Thresholds
+from gateway.inquiry.retirement import RETENTION_DEFAULT, RetentionRule
 from protocol import limits
 
 FILE_NAME: Final = "sekisho.toml"
@@ -18,6 +20,10 @@ FILE_NAME: Final = "sekisho.toml"
 
 class ConfigurationError(Exception):
     """The configuration cannot be used; the sentence names file, field and remedy."""
+
+
+TEST_ENVIRONMENT: Final = "test"
+"""The environment (試験環境) whose centre releases synthetic residents only; it has keys and a register of its own."""
 
 
 class CentreTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +57,7 @@ class LineTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     tls: str = "tls"
     workers: int = 0  # 0: one a core
     connections_max: int = 4096
+    connections_per_line_max: int = 64
     heartbeat_ms: int = limits.HEARTBEAT_MS
 
 
@@ -61,6 +68,13 @@ class OpsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     metrics: str = "metrics"
 
 
+class HistoryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[history]: how long the provision history is kept, by date, and from which counts on somebody looks."""
+
+    retention: tuple[RetentionRule, ...] = RETENTION_DEFAULT
+    candidates: Thresholds = Thresholds()
+
+
 class Tables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file. [[slo]] tables are read by gateway.ops.slo."""
 
@@ -69,6 +83,7 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keystore: KeystoreTable
     line: LineTable
     ops: OpsTable
+    history: HistoryTable = HistoryTable()
     slo: list[dict[str, Any]] = []
 
 
@@ -83,6 +98,7 @@ class Configuration:
         self.keystore = tables.keystore
         self.line = tables.line
         self.ops = tables.ops
+        self.history = tables.history
         self.slo = tables.slo
 
     @property
@@ -143,6 +159,11 @@ def read_configuration(path: Path) -> Configuration:
         raise ConfigurationError(f"{file}: [database]: give embedded, or gateway_dsn and ops_dsn")
     if not 0 <= tables.line.workers <= 256:
         raise ConfigurationError(f"{file}: [line]: workers is 0 (one a core) to 256, not {tables.line.workers}")
+    if not 0 < tables.line.connections_per_line_max <= tables.line.connections_max:
+        raise ConfigurationError(
+            f"{file}: [line]: connections_per_line_max is 1 to connections_max ({tables.line.connections_max}),"
+            f" not {tables.line.connections_per_line_max}"
+        )
     address(tables.line.listen, field="[line] listen", path=file)
     address(tables.ops.listen, field="[ops] listen", path=file)
     return configuration

@@ -1,9 +1,10 @@
 """The ops process: `python -m gateway.app.ops`, started by the supervisor.
 
-Checkpoints every second where there are new blocks, the projection people query, next months' partitions, and the
-endpoint for metrics and health. Source: DESIGN sections 2, 4 and 12.
+Checkpoints every second where there are new blocks, the projections people query (entries, and what was provided of
+whom), the partitions to come, and the endpoint for metrics and health. Source: DESIGN sections 2, 4 and 12.
 """
 
+import datetime as dt
 import os
 import signal
 import time
@@ -15,9 +16,13 @@ from prometheus_client import CollectorRegistry
 from certs.names import CENTRE_PARTY
 from gateway.app.children import Birth, Word, configuration_path, read_birth, say
 from gateway.app.configuration import Configuration, ConfigurationError, address, read_configuration
-from gateway.app.keys import signer
-from gateway.app.work import Stop, now_us, stop_with_parent
+from gateway.app.keys import YearKeys, signer
+from gateway.app.telling import watch_overdue
+from gateway.app.work import Stop, now_us, refresh_keys, stop_with_parent
+from gateway.directory.hours import DAY_US, jst_date
 from gateway.host import run_guest
+from gateway.inquiry.errors import InquiryError
+from gateway.inquiry.history import project_once as project_history_once
 from gateway.ledger.checkpointing import Checkpointer
 from gateway.ledger.errors import LedgerError
 from gateway.ledger.projection import project_once
@@ -25,8 +30,10 @@ from gateway.ops.exposition import Exposition, prepare_multiprocess
 from gateway.ops.logs import configure_logging
 from gateway.ops.metrics import OpsMetrics
 from gateway.ops.web import Check, ops_app, serve_ops
+from gateway.store import approvals, volume
 from gateway.store.errors import StoreError
 from gateway.store.pool import Database, open_database
+from gateway.store.provision import ProvisionStore
 from hsm.errors import HsmError
 from hsm.interface import KeyStore
 from hsm.opening import open_keystore, passphrase_from_file
@@ -36,6 +43,8 @@ log = structlog.get_logger()
 
 CHECKPOINT_S = 1.0
 HOUSEKEEPING_S = 3600.0
+COUNTS_KEPT_DAYS = 7
+"""Counts of volume and approvals are kept so long for who looks into them; the ledger has what came of them."""
 PROJECTION_REST = 3.0
 """The projection rests three times as long as it worked: a backlog must not slow the workers."""
 
@@ -80,14 +89,25 @@ async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None
         async with open_database(birth.ops_dsn, size=3, role="ops") as database, trio.open_nursery() as nursery:
             addresses = await nursery.start(_web, app, f"{host}:{port}")
             nursery.start_soon(stop_with_parent, stop)
+            nursery.start_soon(_reload, stop, keystore)
             nursery.start_soon(_checkpoint, database, keystore, gauges, state, configuration)
             nursery.start_soon(_project, database)
+            nursery.start_soon(_project_history, database, keystore)
+            nursery.start_soon(watch_overdue, database, gauges, now_us)
             nursery.start_soon(_keep_house, database)
             say(Word(ready=True, port=int(addresses[0].rsplit(":", 1)[1])))
             await stop.stopping.wait()
             nursery.cancel_scope.cancel()
     finally:
         keystore.close()
+
+
+async def _reload(stop: Stop, keystore: KeyStore) -> None:
+    """SIGHUP: the keys anew; the next checkpoint is signed with the newest."""
+    while True:
+        await stop.reloading.wait()
+        stop.reloading = trio.Event()
+        await refresh_keys(keystore)
 
 
 async def _web(app: object, bind: str, *, task_status: "trio.TaskStatus[list[str]]") -> None:
@@ -136,16 +156,36 @@ async def _project(database: Database) -> None:
         await trio.sleep(max(took * PROJECTION_REST, 0.05) if blocks else CHECKPOINT_S)
 
 
+async def _project_history(database: Database, keystore: KeyStore) -> None:
+    """The provision history likewise. Its keys are unwrapped here and nowhere shown."""
+    years = YearKeys(ProvisionStore(database), keystore, now_us)
+    while True:
+        began = trio.current_time()
+        try:
+            batches = await project_history_once(database, years.existing)
+        except (StoreError, InquiryError, HsmError) as error:
+            log.warning("history_waits", code=error.code)
+            batches = 0
+        took = trio.current_time() - began
+        await trio.sleep(max(took * PROJECTION_REST, 0.05) if batches else CHECKPOINT_S)
+
+
 async def _keep_house(database: Database) -> None:
-    """Next months' partitions, ahead of time."""
+    """Next months' and years' partitions, ahead of time; counts and approvals whose day is long over are dropped."""
     while True:
         try:
             await database.execute(
                 "select ledger.make_claim_partition((now() + make_interval(months => n))::date)"
                 " from generate_series(0, 2) as n"
             )
+            await database.execute(
+                "select provision.make_year(extract(year from now() at time zone 'Asia/Tokyo')::int + n)"
+                " from generate_series(0, 1) as n"
+            )
+            await volume.forget(database, before=jst_date(now_us()) - dt.timedelta(days=COUNTS_KEPT_DAYS))
+            await approvals.forget(database, expired_before_us=now_us() - COUNTS_KEPT_DAYS * DAY_US)
         except StoreError as error:
-            log.warning("partitions_wait", code=error.code)
+            log.warning("housekeeping_waits", code=error.code)
         await trio.sleep(HOUSEKEEPING_S)
 
 

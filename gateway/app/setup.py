@@ -87,6 +87,7 @@ def make_centre(
     say: Say,
     progress: Progress,
     token: TokenPlace | None = None,
+    environment: str = ENVIRONMENT,
 ) -> None:
     """Make a centre in `data`, with its keys in `token` where one is given.
 
@@ -116,17 +117,17 @@ def make_centre(
         ministry.mkdir(mode=0o700)
         _issue(authority, ministry / "tls", LINE, MINISTRY, now, ())
         ministry_keys = _keystore(ministry, MINISTRY.party, "line", f"{MINISTRY.party}-{label}", now_us)
-        bundle = encode_trust(trust_of(centre_keys, role=ROLE, environment=ENVIRONMENT))
+        bundle = encode_trust(trust_of(centre_keys, role=ROLE, environment=environment))
         write_whole(data / "trust.bundle", bundle, mode=PUBLIC)
         write_whole(ministry / "trust.bundle", bundle, mode=PUBLIC)
-        write_whole(ministry / "line.toml", _line_toml(port).encode(), mode=PUBLIC)
+        write_whole(ministry / "line.toml", _line_toml(port, environment).encode(), mode=PUBLIC)
         write_whole(data / "directory.toml", _directory_toml(ministry_keys).encode(), mode=PUBLIC)
 
         say("database")
         with EmbeddedPostgres(data / "postgres") as server:
             if not run_guest(_fill, server, data, centre_keys, residents, say, progress):
                 raise KeyboardInterrupt  # a signal ended the filling; the directory is begun again next time
-    configuration = _configuration_toml(port, ops_port, workers, token)
+    configuration = _configuration_toml(port, ops_port, workers, token, environment)
     write_whole(data / FILE_NAME, configuration.encode(), mode=PRIVATE)
     (data / ".unfinished").unlink()
 
@@ -226,14 +227,14 @@ def _keystore(directory: Path, owner: str, which: KeySet, label: str, now_us: in
     return store
 
 
-def _line_toml(port: int) -> str:
+def _line_toml(port: int, environment: str) -> str:
     return f"""# A dedicated line of the development ministry, for `sekisho inquire`. Paths are relative to this file.
 own = "{MINISTRY}"
 centre = "centre/{ROLE}"
 host = "127.0.0.1"
 port = {port}
 role = "{ROLE}"
-environment = "{ENVIRONMENT}"
+environment = "{environment}"
 tls = "tls"
 trust = "trust.bundle"
 keystore = "software:keystore.sekisho"
@@ -241,14 +242,14 @@ passphrase_file = "passphrase"
 """
 
 
-def _configuration_toml(port: int, ops_port: int, workers: int, token: TokenPlace | None) -> str:
+def _configuration_toml(port: int, ops_port: int, workers: int, token: TokenPlace | None, environment: str) -> str:
     uri = "software:keystore.sekisho" if token is None else token.uri
     passphrase_file = "passphrase" if token is None else str(token.pin_file.absolute())
     return f"""# A development inquiry centre, made by `sekisho init`. Paths are relative to this file.
 
 [centre]
 role = "{ROLE}"
-environment = "{ENVIRONMENT}"
+environment = "{environment}"
 node = "node-1"
 
 [database]

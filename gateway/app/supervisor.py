@@ -3,7 +3,7 @@
 Each worker binds the line's port with SO_REUSEPORT; the supervisor holds the port so that it stays ours between two
 workers' lives. A child that dies is started again after a back-off that grows while it keeps dying. SIGTERM or Ctrl-C:
 the workers drain (each ends its stream), then ops, then the database, each within a bound. SIGHUP goes on to
-the children, which read certificates and directory anew and drop no line.
+the children, which read keys, certificates and directory anew and drop no line that is still good.
 
 Plain Trio: nothing here needs the host loop. Source: DESIGN section 4.
 """
@@ -26,6 +26,7 @@ from gateway.app.configuration import Configuration, ConfigurationError, address
 from gateway.ops.exposition import clear_directory, forget_slot
 from gateway.store.embedded import EmbeddedPostgres
 from gateway.store.errors import EmbeddedError
+from protocol.limits import check_relations
 
 log = structlog.get_logger()
 
@@ -87,12 +88,15 @@ async def running_gateway(
     *,
     say: Callable[[str], None] = lambda _: None,
     log_file: Path | None = None,
+    at_once: trio.Event | None = None,
 ) -> AsyncIterator[Running]:
     """A gateway with all its children ready; drained and ended when the block is left, also by cancellation.
 
-    log_file: where the children's logs are appended; standard error otherwise.
+    log_file: where the children's logs are appended; standard error otherwise. at_once: set while they are ending, it
+    kills those that are left.
     Raises: StartError when a child cannot start.
     """
+    check_relations()
     host, port = address(configuration.line.listen, field="[line] listen", path=configuration.path)
     holder = _hold_port(host, port, configuration)
     workers = configuration.line.workers or os.cpu_count() or 1
@@ -116,14 +120,29 @@ async def running_gateway(
                 with trio.CancelScope(shield=True):
                     for child in children.values():
                         child.keeping = False
-                    async with trio.open_nursery() as ending:
-                        for name, child in children.items():
-                            if name != "ops":
-                                ending.start_soon(child.end)
-                    await children["ops"].end()
+                    await _end_all(children, at_once)
                 nursery.cancel_scope.cancel()
     finally:
         holder.close()
+
+
+async def _end_all(children: "dict[str, _Child]", at_once: trio.Event | None) -> None:
+    """The workers together, ops after them."""
+    async with trio.open_nursery() as watching:
+        if at_once is not None:
+            watching.start_soon(_kill_at, at_once, children)
+        async with trio.open_nursery() as ending:
+            for name, child in children.items():
+                if name != "ops":
+                    ending.start_soon(child.end)
+        await children["ops"].end()
+        watching.cancel_scope.cancel()
+
+
+async def _kill_at(at_once: trio.Event, children: "dict[str, _Child]") -> None:
+    await at_once.wait()
+    for child in children.values():
+        child.kill()
 
 
 async def _start_all(children: "list[_Child]") -> None:
@@ -301,6 +320,11 @@ class _Child:
         self._owed = None if self._ready else number
         if self._ready and self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL, if it lives; its successor closes the stream."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
 
     async def end(self) -> None:
         """SIGTERM, and SIGKILL after DRAIN_S_MAX."""

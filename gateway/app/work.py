@@ -18,15 +18,22 @@ from prometheus_client import CollectorRegistry
 from certs.errors import CertsError
 from certs.material import TlsMaterial
 from gateway.app.children import Birth, Word, configuration_path, read_birth, say
-from gateway.app.configuration import Configuration, ConfigurationError, read_configuration
-from gateway.app.keys import MonthKeys, line_signer, signer
+from gateway.app.configuration import TEST_ENVIRONMENT, Configuration, ConfigurationError, read_configuration
+from gateway.app.keys import MonthKeys, YearKeys, line_signer, signer
+from gateway.app.telling import Teller
 from gateway.app.worker import Centre, Worker
 from gateway.collector import settle_collector
 from gateway.directory.errors import DirectoryError
 from gateway.directory.holder import DirectoryHolder
 from gateway.host import run_guest
+from gateway.inquiry.approval import Approvals
 from gateway.inquiry.keys import load_keys
-from gateway.inquiry.service import Service
+from gateway.inquiry.lane import Lane
+from gateway.inquiry.plain import PlainLane
+from gateway.inquiry.provision import ProvisionRider, year_of
+from gateway.inquiry.receipts import Receipts
+from gateway.inquiry.searching import SearchLane
+from gateway.inquiry.volume import VolumeControl
 from gateway.ledger.checkpointing import CheckpointProofs
 from gateway.ledger.closing import close_abandoned
 from gateway.ledger.recording import Recorder
@@ -37,10 +44,14 @@ from gateway.ops.metrics import Metrics
 from gateway.store.errors import StoreError
 from gateway.store.ledger import LedgerStore
 from gateway.store.pool import Database, PinnedConnection, open_database
+from gateway.store.provision import ProvisionStore
+from gateway.store.volume import give_back, lease
+from hsm import calls
 from hsm.errors import HsmError
 from hsm.interface import KeyStore
 from hsm.opening import open_keystore, passphrase_from_file
 from protocol.keys import Purpose
+from protocol.limits import check_relations
 from protocol.messages import Notice, NoticeKind
 
 log = structlog.get_logger()
@@ -61,6 +72,7 @@ def now_us() -> int:
 
 def main() -> None:
     """Run one worker; the exit status is 1 when it could not start."""
+    check_relations()
     birth = read_birth()
     configure_logging()
     structlog.contextvars.bind_contextvars(slot=birth.slot, pid=os.getpid())
@@ -132,6 +144,8 @@ async def _run(
     sign_block = signer(keystore, Purpose.BLOCK, now_us)
     ledger = LedgerStore(writing)
     gauges = Metrics(CollectorRegistry())
+    teller = Teller(database, connections=lambda: list(worker.acceptor.connections), now_us=now_us)
+    holder.on_change(teller.wake)
     worker = Worker(
         centre=Centre(role=role, environment=configuration.centre.environment, slot=slot, slots=birth.slots),
         material=material,
@@ -139,8 +153,10 @@ async def _run(
         sign_welcome=line_signer(keystore, now_us),
         gauges=gauges,
         connections_max=configuration.line.connections_max,
+        connections_per_line_max=configuration.line.connections_per_line_max,
         heartbeat_ms=configuration.line.heartbeat_ms,
         now_us=now_us,
+        line_came=teller.wake,
     )
 
     async def open_stream(predecessor: bytes | None = None) -> Stream:
@@ -154,9 +170,12 @@ async def _run(
         await close_abandoned(ledger, sign_block, left, now_us())
         predecessor = stream_id
 
+    years = YearKeys(ProvisionStore(database), keystore, now_us)
+    await years.load(year_of(now_us()))  # so that the first record provided does not wait for it
     recorder = Recorder(
         store=ledger,
         sign=sign_block,
+        rider=ProvisionRider(keys=years.load, random=secrets.token_bytes),
         open_stream=open_stream,
         stream=await open_stream(predecessor),
         now_us=now_us,
@@ -171,32 +190,43 @@ async def _run(
     async def confirm(version: int) -> int:
         return (await holder.confirm(version)).version
 
-    service = Service(
-        fast=fast,
-        slow=slow,
-        ledger=searching,
-        finalities=CheckpointProofs(slow),
+    lane = Lane(
         keys=register_keys,
         month_key=months.load,
         months=months.by_day,
         confirm=confirm,
         standing=worker.standing,
         decide=worker.decide,
-        to_search=worker.to_search,
         outlet=worker,
         now_us=now_us,
+        synthetic_only=configuration.centre.environment == TEST_ENVIRONMENT,
     )
+    volume = VolumeControl(
+        lease=lambda day, wanted: lease(database, day=day, wanted=wanted),
+        give_back=lambda day, held: give_back(database, day=day, held=held),
+    )
+    receipts = Receipts(lane, ledger=searching, finalities=CheckpointProofs(slow))
     listener = _listen(birth)
     settle_collector()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(holder.listen, birth.gateway_dsn)
-        nursery.start_soon(_reload, stop, material, holder)
+        nursery.start_soon(_reload, stop, material, holder, keystore, worker)
         nursery.start_soon(_watch, worker, gauges, holder, database, keystore)
+        nursery.start_soon(teller.run)
         nursery.start_soon(stop_with_parent, stop)
         await worker.run(
             listeners=[listener],
-            service=service,
+            plain=PlainLane(lane, rows=fast, volume=volume, to_search=worker.to_search),
+            searching=SearchLane(
+                lane,
+                rows=slow,
+                ledger=searching,
+                receipts=receipts,
+                volume=volume,
+                approvals=Approvals(lane, db=slow, ledger=searching),
+            ),
+            volume=volume,
             recorder=recorder,
             stop=stop.stopping,
             started=lambda: say(Word(ready=True, port=0)),
@@ -216,17 +246,33 @@ def _listen(birth: Birth) -> trio.SocketListener:
     return trio.SocketListener(trio.socket.from_stdlib_socket(sock))
 
 
-async def _reload(stop: Stop, material: TlsMaterial, holder: DirectoryHolder) -> None:
-    """SIGHUP: certificates, revocation lists and directory anew; what is bad leaves the old in force."""
+async def _reload(
+    stop: Stop, material: TlsMaterial, holder: DirectoryHolder, keystore: KeyStore, worker: Worker
+) -> None:
+    """SIGHUP: keys, certificates, revocation lists and directory anew; what is bad leaves the old of it in force.
+
+    Lines whose certificate the new lists refuse are closed; the others do not notice.
+    """
     while True:
         await stop.reloading.wait()
         stop.reloading = trio.Event()
+        await refresh_keys(keystore)
         try:
             material.reload(now=datetime.now(UTC))
+            await worker.acceptor.recheck()
             await holder.refresh()
             log.info("reloaded", version=holder.current.version)
         except (CertsError, DirectoryError, StoreError) as error:
             log.error("reload_refused", code=type(error).__name__)
+
+
+async def refresh_keys(keystore: KeyStore) -> None:
+    """Take over rotated keys: whatever is signed from now on is signed with the newest."""
+    try:
+        if await calls.refresh(keystore):
+            log.info("keys_refreshed", count=len(keystore.keys()))
+    except HsmError as error:
+        log.error("reload_refused", code=error.code)
 
 
 async def stop_with_parent(stop: Stop) -> None:

@@ -23,10 +23,13 @@ from certs.names import LineName
 from gateway.directory.directory import Directory
 from gateway.directory.policy import Granted, Refused, Standing
 from gateway.inquiry.asked import Asked
-from gateway.inquiry.service import Service
+from gateway.inquiry.plain import PlainLane
+from gateway.inquiry.searching import SearchLane
+from gateway.inquiry.volume import VolumeControl
 from gateway.ledger.recording import Final, Recorder
-from gateway.line.accept import Acceptor, Connection
+from gateway.line.accept import CONNECTIONS_PER_LINE_MAX, Acceptor
 from gateway.line.admission import admit, decide, transient
+from gateway.line.connection import Connection
 from gateway.stage import Inbox, InboxFull, run_stage
 from protocol import limits
 from protocol.centre import RequestsReceived
@@ -60,6 +63,9 @@ class Gauges(Protocol):
     def count_fault(self, code: int) -> None:
         """A line was closed for cause."""
 
+    def count_left(self) -> None:
+        """A peer went away before its session stood."""
+
 
 class Centre:
     """What this worker is: role, environment, and its place among the workers of the node."""
@@ -74,7 +80,7 @@ class Centre:
 
 
 class Worker:
-    """Implements the acceptor's Gate and the service's Outlet over the parts it is given."""
+    """Implements the acceptor's Gate and the lanes' Outlet over the parts it is given."""
 
     def __init__(
         self,
@@ -85,8 +91,10 @@ class Worker:
         sign_welcome: Callable[[bytes], Awaitable[tuple[Algorithm, str, bytes]]],
         gauges: Gauges,
         connections_max: int,
+        connections_per_line_max: int = CONNECTIONS_PER_LINE_MAX,
         heartbeat_ms: int = limits.HEARTBEAT_MS,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        line_came: Callable[[], object] = lambda: None,
     ) -> None:
         self.role = centre.role
         self.environment = centre.environment
@@ -99,6 +107,7 @@ class Worker:
         self._directory = directory
         self._sign_welcome = sign_welcome
         self._gauges = gauges
+        self._line_came = line_came
         self._recording = False
         self._answered: list[tuple[int, int, int]] = []
         self._batches: list[int] = []
@@ -112,7 +121,12 @@ class Worker:
             capacity_total=INBOX_REQUESTS_TOTAL,
             take_max=limits.BLOCK_ENTRIES_MAX,
         )
-        self.acceptor = Acceptor(self, connections_max=connections_max, heartbeat_ms=heartbeat_ms)
+        self.acceptor = Acceptor(
+            self,
+            connections_max=connections_max,
+            connections_per_line_max=connections_per_line_max,
+            heartbeat_ms=heartbeat_ms,
+        )
 
     @staticmethod
     def _new_inbox() -> "Inbox[list[Asked]]":
@@ -128,14 +142,16 @@ class Worker:
         self,
         *,
         listeners: list[trio.SocketListener],
-        service: Service,
+        plain: PlainLane,
+        searching: SearchLane,
+        volume: VolumeControl,
         recorder: Recorder,
         stop: trio.Event,
         started: Callable[[], None],
     ) -> None:
         """Serve until `stop`, then drain: nothing admitted is lost, and the stream ends with its CLOSE block."""
         async with trio.open_nursery() as nursery:
-            for inbox, work in ((self._answer, service.answer), (self._search, service.search)):
+            for inbox, work in ((self._answer, plain.answer), (self._search, searching.search)):
                 nursery.start_soon(run_stage, inbox, self._flat(work), lambda: self._record_waiting(recorder))
             nursery.start_soon(self._sweep)
             async with trio.open_nursery() as lines:
@@ -143,6 +159,7 @@ class Worker:
                 started()
                 await stop.wait()
                 await self._drain()
+                await volume.give_back()
                 await recorder.close()
                 for connection in list(self.acceptor.connections):
                     connection.finish()
@@ -212,6 +229,7 @@ class Worker:
     def opened(self, connection: Connection) -> None:
         """See Gate."""
         log.info("line_opened", party=connection.name.party, line=connection.name.line)
+        self._line_came()
 
     def closed(self, connection: Connection, reason: str) -> None:
         """See Gate."""
@@ -223,6 +241,11 @@ class Worker:
         """See Gate."""
         self._gauges.count_fault(code)
         log.info("line_turned_away", fault=code.name)
+
+    def left(self) -> None:
+        """See Gate."""
+        self._gauges.count_left()
+        log.info("line_left")
 
     def requests(self, connection: Connection, received: RequestsReceived) -> None:
         """See Gate: admit a frame and put what goes on into the answer stage."""
@@ -263,7 +286,7 @@ class Worker:
                 for asked in fresh:
                     self.settle(asked, Outcome.BUSY, encode(Refusal(retry_after_ms=BUSY_RETRY_MS)))
 
-    # --- the service's outlet
+    # --- the lanes' outlet
 
     def standing(self, party: str, line: str) -> Standing:
         """What holds for a line now, kept while it holds."""

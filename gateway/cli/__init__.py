@@ -17,6 +17,7 @@ from gateway.directory.errors import DirectoryError
 from gateway.inquiry.errors import InquiryError
 from gateway.line.dial import LineError
 from gateway.peers.line_file import LineFileError
+from gateway.peers.ministry.errors import MinistryError
 from gateway.store.errors import StoreError
 from hsm.errors import HsmError
 
@@ -25,9 +26,11 @@ COMMANDS: Final = {
     "init": "Make a development centre in a directory.",
     "serve": "Serve lines.",
     "inquire": "Ask one question over a line.",
+    "ministry": "A ministry's server, its users and terminals.",
     "receipt": "Verify and show receipts, offline.",
     "register": "Load residents' notifications; see and keep the register.",
     "ledger": "Verify the ledger.",
+    "history": "Who received what of whom.",
     "frame": "Explain captured frames and files.",
     "directory": "Who may do what.",
     "pki": "Issue and revoke line certificates (development).",
@@ -42,6 +45,7 @@ KNOWN_ERRORS: Final = (
     InquiryError,
     LineError,
     LineFileError,
+    MinistryError,
     SetupError,
     StartError,
     StoreError,

@@ -7,29 +7,27 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import click
+import msgspec
 import trio
 from rich.console import Console
 from rich.table import Table
 
 from certs.files import PRIVATE, write_whole
-from certs.material import TlsMaterial
 from gateway.app import supervisor
 from gateway.app.configuration import read_configuration
 from gateway.app.setup import RESIDENTS_DEFAULT, RESIDENTS_MIN, SEED, is_made
 from gateway.app.supervisor import Running
+from gateway.cli.demo_desk import demo_desk, describe_desk, make_demo_desk, show_codes
 from gateway.cli.init import make_with_progress
 from gateway.cli.inquire import describe, final_receipt
 from gateway.inquiry.cases import known_cases
-from gateway.line.dial import LineClient, LineError, Sign, open_line
+from gateway.line.dial import LineClient, LineError
 from gateway.ops.logs import configure_logging
-from gateway.peers.line_file import Dialling, read_line_file
+from gateway.peers.line_file import Dialling, line_from, read_line_file
 from protocol.keys import Algorithm, context
 from protocol.messages import BatchInquiry, InquiryByCode, InquiryByName, Operation, encode
 from protocol.outcomes import Outcome
@@ -37,6 +35,7 @@ from protocol.peer import Result
 from protocol.receipt import encode_receipt, verify_receipt
 
 PORT: Final = 9440
+DESK_PORT: Final = 8443
 AFFAIR, STEP, STAFF, CASE = "vehicle-12-1", 1, "staff-001", "2026-0001"
 VOUCHER: Final = "digital-voucher"
 """An affair that no agreement lists (004 is none of 002 別記1): it must be refused."""
@@ -102,20 +101,14 @@ async def _run(console: Console, data: Path, once: bool, began: float) -> None:
                     highlight=False,
                 )
                 await _show(console, data, gateway)
-                if not once:
-                    console.print("\n[bold]Ctrl-C で終了します / Ctrl-C ends it[/]")
-                    await trio.sleep_forever()
+                users = make_demo_desk(data)
+                async with demo_desk(data, port=_free_port(DESK_PORT), line_port=gateway.port) as address:
+                    describe_desk(console, data, address, users)
+                    if not once:
+                        console.print("\n[bold]Ctrl-C で終了します / Ctrl-C ends it[/]")
+                        await show_codes(console, users)
             nursery.cancel_scope.cancel()
     console.print("ended; nothing is left running 終了しました")
-
-
-@asynccontextmanager
-async def _line(dialling: Dialling, *, sign: Sign | None = None) -> AsyncIterator[LineClient]:
-    material = TlsMaterial(dialling.files, now=datetime.now(UTC))
-    async with open_line(
-        dialling.target, material=material, trust=dialling.trust, sign=sign or dialling.sign
-    ) as client:
-        yield client
 
 
 async def _show(console: Console, data: Path, gateway: Running) -> None:
@@ -129,7 +122,7 @@ async def _show(console: Console, data: Path, gateway: Running) -> None:
         ("ブロック block", "left"),
     ):
         table.add_column(heading, justify="right" if justify == "right" else "left")
-    async with _line(dialling) as client:
+    async with line_from(dialling) as client:
         await client.wait_open(all_slots=True)
         first = await _ask_all(client, table)
         receipt = first.receipt()
@@ -224,7 +217,7 @@ async def _ask_with_wrong_signature(dialling: Dialling, table: Table) -> None:
         return algorithm, key_id, signature
 
     body = known_cases(SEED)[0].question(affair=AFFAIR, step=STEP, staff=STAFF, case=CASE)
-    async with _line(dialling, sign=forge) as client:
+    async with line_from(msgspec.structs.replace(dialling, sign=forge)) as client:
         await client.wait_open()
         began = time.perf_counter()
         reason = "answered although the signature was wrong"

@@ -17,8 +17,11 @@ from gateway.directory.hours import jst_date
 from gateway.directory.model import Document, Scope
 from gateway.directory.toml import read
 from gateway.host import run_guest
+from gateway.store import notices as notice_store
 from gateway.store.errors import StoreError
+from gateway.store.notices import Notice
 from gateway.store.pool import Database, open_database
+from protocol.messages import NoticeKind
 
 T = TypeVar("T")
 
@@ -127,6 +130,64 @@ def resume(
             dsn, data, lambda database: changes.resume(database, scope=Scope(scope), target=target, change=change)
         )
     click.echo(_said(applied, f"resumed: {scope} {target}".rstrip()))
+
+
+@command.command()
+@_dsn
+@data_option
+@click.option("--all", "everything", is_flag=True, help="Also those that were told or closed, newest first.")
+def notices(dsn: str | None, data: Path | None, everything: bool) -> None:
+    """Show what lines must still be told of changes, and the time left; exit 1 when something is overdue."""
+    read_them = notice_store.read_recent if everything else notice_store.read_open
+    with _reported():
+        found = _with_database(dsn, data, read_them)
+    now_us = _now_us()
+    for notice in found:
+        click.echo(_notice_line(notice, now_us))
+    if not found:
+        click.echo("no notices" if everything else "nothing to tell: every line was told")
+    if any(notice.open and notice.due_us < now_us for notice in found):
+        raise SystemExit(1)
+
+
+@command.command(name="close-notice")
+@click.argument("number", type=click.IntRange(min=1))
+@_dsn
+@data_option
+@click.option("--by", required=True, help="Who told the party in another way, or saw that nobody need be told.")
+def close_notice(number: int, dsn: str | None, data: Path | None, by: str) -> None:
+    """Stop the clock of notice NUMBER, whose line could not be told."""
+    if not 0 < len(by) <= changes.TEXT_CHARS_MAX or not by.isprintable():
+        raise click.ClickException(f"--by: write 1 to {changes.TEXT_CHARS_MAX} printable characters")
+    with _reported():
+        closed = _with_database(
+            dsn, data, lambda database: notice_store.close(database, number, by=by, at_us=_now_us())
+        )
+    if not closed:
+        raise click.ClickException(f"notice {number} is not open; see `sekisho directory notices`")
+    click.echo(f"notice {number} closed by {by}")
+
+
+def _notice_line(notice: Notice, now_us: int) -> str:
+    if notice.closed_us is not None:
+        state = f"closed by {notice.closed_by}"
+    elif notice.sent_us is not None:
+        late = " late" if notice.sent_us > notice.due_us else ""
+        state = f"told{late} after {_span(notice.sent_us - notice.decided_us)}"
+    elif notice.due_us < now_us:
+        state = f"OVERDUE by {_span(now_us - notice.due_us)}"
+    else:
+        state = f"{_span(notice.due_us - now_us)} left"
+    kind = NoticeKind(notice.kind).name
+    return (
+        f"{notice.id:>6}  {kind:<10}  {notice.party}/{notice.line}  {state}  (version {notice.version})  {notice.text}"
+    )
+
+
+def _span(us: int) -> str:
+    minutes, seconds = divmod(us // 1_000_000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
 
 
 def _with_database(dsn: str | None, data: Path | None, ask: Callable[[Database], Awaitable[T]]) -> T:

@@ -6,7 +6,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.app.setup import RESIDENTS_DEFAULT, RESIDENTS_MIN, TokenPlace, make_centre
+from gateway.app.configuration import TEST_ENVIRONMENT
+from gateway.app.setup import ENVIRONMENT, RESIDENTS_DEFAULT, RESIDENTS_MIN, TokenPlace, make_centre
 
 
 @click.command("init")
@@ -31,6 +32,7 @@ from gateway.app.setup import RESIDENTS_DEFAULT, RESIDENTS_MIN, TokenPlace, make
     type=click.Path(path_type=Path),
     help="File with the token's PIN, readable by its owner only; it stays where it is. With --keystore.",
 )
+@click.option("--test-environment", is_flag=True, help="Make it a test environment (試験環境); see `sekisho serve`.")
 def command(
     data: Path,
     port: int,
@@ -39,6 +41,8 @@ def command(
     residents: int,
     keystore: str | None,
     passphrase_file: Path | None,
+    *,
+    test_environment: bool,
 ) -> None:
     """Make a development centre: PKI, keys, database, directory, synthetic residents, and one ministry's line.
 
@@ -55,8 +59,18 @@ def command(
     token = None
     if keystore is not None and passphrase_file is not None:
         token = TokenPlace(uri=keystore, pin_file=passphrase_file)
-    make_with_progress(console, data, port=port, ops_port=ops_port, workers=workers, residents=residents, token=token)
-    click.echo(f"made {data}; start it with `sekisho serve --data {data}`")
+    make_with_progress(
+        console,
+        data,
+        port=port,
+        ops_port=ops_port,
+        workers=workers,
+        residents=residents,
+        token=token,
+        environment=TEST_ENVIRONMENT if test_environment else ENVIRONMENT,
+    )
+    flag = " --test-environment" if test_environment else ""
+    click.echo(f"made {data}; start it with `sekisho serve --data {data}{flag}`")
 
 
 def make_with_progress(
@@ -68,6 +82,7 @@ def make_with_progress(
     workers: int,
     residents: int,
     token: TokenPlace | None = None,
+    environment: str = ENVIRONMENT,
 ) -> None:
     """make_centre with its steps and a bar on the console."""
     with Progress(
@@ -86,6 +101,7 @@ def make_with_progress(
             workers=workers,
             residents=residents,
             token=token,
+            environment=environment,
             say=lambda text: bar.console.print(f"  {text}", highlight=False),
             progress=lambda done, of: bar.update(task, completed=done, total=of, visible=True),
         )

@@ -2,7 +2,6 @@
 
 import json
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,15 @@ import msgspec
 import trio
 
 from certs.files import PRIVATE, write_whole
-from certs.material import TlsMaterial
-from gateway.inquiry.record import ProvidedRecord
-from gateway.line.dial import LineClient, open_line
-from gateway.peers.line_file import Dialling, read_line_file
-from protocol.messages import Answer, InquiryByCode, InquiryByName, Operation, ReceiptQuery, Refusal, encode
+from gateway.app.configuration import TEST_ENVIRONMENT
+from gateway.cli.serve import TEST_BANNER
+from gateway.line.dial import LineClient
+from gateway.peers.line_file import Dialling, line_from, read_line_file
+from protocol.messages import InquiryByCode, InquiryByName, Operation, ReceiptQuery, Refusal, encode
 from protocol.outcomes import CATALOGUE, Outcome
 from protocol.peer import Result
 from protocol.receipt import Receipt, decode_receipt, encode_receipt, verify_receipt
+from protocol.resident import decode_answer
 
 FINAL_S_MAX = 5.0
 """How long to wait for a checkpoint that makes the receipt final."""
@@ -105,9 +105,8 @@ async def _ask(
     want_receipt: bool,
     timeout_s: float,
 ) -> tuple[Result, Receipt | None, float]:
-    material = TlsMaterial(dialling.files, now=datetime.now(UTC))
     operation = Operation.INQUIRE_BY_CODE if isinstance(body, InquiryByCode) else Operation.INQUIRE_BY_NAME
-    async with open_line(dialling.target, material=material, trust=dialling.trust, sign=dialling.sign) as client:
+    async with line_from(dialling) as client:
         await client.wait_open(timeout_s)
         began = time.perf_counter()
         result = await client.ask(operation, encode(body), request_id=request_id, timeout_s=timeout_s)
@@ -139,6 +138,7 @@ def describe(result: Result, latency_ms: float) -> dict[str, Any]:
     meaning = CATALOGUE[Outcome(result.outcome)]
     shown: dict[str, Any] = {
         "request_id": result.request.request_id.hex(),
+        "environment": result.environment,
         "outcome": Outcome(result.outcome).name,
         "outcome_ja": meaning.ja,
         "outcome_en": meaning.en,
@@ -154,23 +154,18 @@ def describe(result: Result, latency_ms: float) -> dict[str, Any]:
             "index": result.share.first + result.place,
         }
     if result.outcome in (Outcome.EXACT, Outcome.VARIANT):
-        answer = msgspec.msgpack.decode(result.body, type=Answer)
-        shown["differing"] = answer.differing
-        shown["record"] = _record(bytes(answer.record))
+        found = decode_answer(result.body)
+        shown["differing"] = found.differing
+        shown["record"] = msgspec.structs.asdict(found.record)
     else:
         refusal = msgspec.msgpack.decode(result.body, type=Refusal)
         shown.update({key: value for key, value in msgspec.structs.asdict(refusal).items() if value})
     return shown
 
 
-def _record(data: bytes) -> dict[str, Any]:
-    """The record's fields by name. Shape: docs/PROTOCOL.md, Resident record."""
-    names = ProvidedRecord.__struct_fields__
-    return dict(zip(names, msgspec.msgpack.decode(data), strict=False))
-
-
 def _text(shown: dict[str, Any], receipt: Path | None) -> str:
-    lines = [f"{shown['outcome_ja']}  {shown['outcome_en']}"]
+    lines = [TEST_BANNER] if shown["environment"] == TEST_ENVIRONMENT else []
+    lines.append(f"{shown['outcome_ja']}  {shown['outcome_en']}")
     record = shown.get("record", {})
     lines += [f"  {name:<14} {record[name]}" for name in FIELDS if record.get(name) not in (None, "")]
     if shown.get("differing"):

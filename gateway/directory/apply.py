@@ -1,7 +1,8 @@
 """Changing the directory: whole revisions, appended by two people, each change decided on the current revision.
 
 A change is read, decided (pure functions here) and appended under the next version; if another change came first, it is
-decided again on that one. The database moves the version and sends the hint in the same transaction.
+decided again on that one. The database moves the version and sends the hint in the same transaction, which also holds
+the notices that the change makes due (gateway.directory.notices).
 
 Applying a file does not lift what `suspend` stopped: suspensions without an end are carried over unless the file itself
 names them (scope, target, since), and only `resume` ends them. Stopping is one person's decision when haste is needed
@@ -16,6 +17,7 @@ import msgspec
 from gateway.directory.directory import Directory
 from gateway.directory.errors import ChangeRefused, DirectoryEmpty, DirectoryInvalid
 from gateway.directory.model import Document, Scope, Suspension
+from gateway.directory.notices import notices_between
 from gateway.store import directory as store
 from gateway.store.pool import Database, PinnedConnection
 
@@ -180,7 +182,9 @@ async def _change(
             agreement_reference=change.reference,
         )
         try:
-            await store.append(database, appended)
+            # Nobody is told of a first directory: what it says was agreed.
+            told = [] if current is None else notices_between(current, document, change.at_us)
+            await store.append(database, appended, told)
         except store.VersionMoved:
             if tries == TRIES_MAX:
                 raise

@@ -35,6 +35,7 @@ from protocol.keys import KeysError, PublicKey
 
 WEIGHT_MAX: Final = 100
 GROUND_CHARS_MAX: Final = 200
+NOTICE_MINUTES_MAX: Final = 30 * DAY_MINUTES
 FINGERPRINT_BYTES: Final = 32
 YEN_MAX: Final = 1_000_000
 """A record that costs more is a slip of the keyboard."""
@@ -89,6 +90,10 @@ def check(document: Document) -> None:
         at = _At(f"stop {stop.from_us}")
         at.need(stop.from_us < stop.until_us, "until", "ends before it begins", "let it end after it begins")
         at.text(stop.ground, "ground", GROUND_CHARS_MAX)
+    at = _At("notices")
+    for field in document.notices.__struct_fields__:
+        minutes = getattr(document.notices, field)
+        at.need(0 < minutes <= NOTICE_MINUTES_MAX, field, f"{minutes}", f"write 1 to {NOTICE_MINUTES_MAX} minutes")
 
 
 def _check_parties(parties: Sequence[Party]) -> None:

@@ -5,6 +5,7 @@ reload first. What cannot be confirmed within a second is refused, never guessed
 early; without it nothing is decided wrongly, only later.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -31,11 +32,16 @@ class DirectoryHolder:
         self._database = database
         self._current = directory
         self._reloading = trio.Lock()
+        self._changed: Callable[[], object] = lambda: None
 
     @classmethod
     async def open(cls, database: Database) -> "DirectoryHolder":
         """Load the directory whole. Raises: DirectoryEmpty; DirectoryInvalid; StoreError."""
         return cls(database, await load(database))
+
+    def on_change(self, changed: Callable[[], object]) -> None:
+        """Have `changed` called whenever a new directory was taken; it must return at once and not raise."""
+        self._changed = changed
 
     @property
     def current(self) -> Directory:
@@ -108,4 +114,5 @@ class DirectoryHolder:
         loaded = await load(self._database)
         if loaded.version > self._current.version:
             self._current = loaded
+            self._changed()
         return self._current

@@ -133,10 +133,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Volume(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Counts above which a second person's approval is needed (002 別2-2(9)イ gives none; they are configuration)."""
+    """Counts above which a second person's approval is needed (002 別2-2(9)イ gives none; they are configuration).
+
+    A day is a day in Japan. See gateway.inquiry.volume for what is counted.
+    """
 
     records_per_request_max: int
     records_per_staff_day_max: int
+    records_per_line_day_max: int
     records_per_party_day_max: int
 
 
@@ -196,6 +200,17 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ground: str
 
 
+class NoticeDeadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Within how many minutes of a decision the lines concerned are told of it.
+
+    The agreement says "promptly" (002 本6-2, 本2-2); how long that is, is the centre's to set. suspension_minutes is
+    also for resumptions and planned stops; terms_minutes for fees and hours.
+    """
+
+    suspension_minutes: int = 60
+    terms_minutes: int = 24 * 60
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One whole revision of the directory, its tuples in canonical order (use `canonical`)."""
 
@@ -206,6 +221,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     suspensions: tuple[Suspension, ...] = ()
     holidays: frozenset[date] = frozenset()
     stops: tuple[Stop, ...] = ()
+    notices: NoticeDeadlines = NoticeDeadlines()
 
     def canonical(self) -> "Document":
         """The same facts in the one order."""
@@ -217,6 +233,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             suspensions=tuple(sorted(self.suspensions, key=lambda s: (s.scope, s.target, s.from_us))),
             holidays=self.holidays,
             stops=tuple(sorted(self.stops, key=lambda stop: (stop.from_us, stop.until_us))),
+            notices=self.notices,
         )
 
     def encode(self) -> bytes:

@@ -21,7 +21,7 @@ import msgspec
 
 from gateway.directory import hours
 from gateway.directory.affairs import AFFAIRS
-from gateway.directory.model import Contract, Line, Method, Party, Right, Role, Scope, Suspension, Terms
+from gateway.directory.model import Contract, Line, Method, Party, Right, Role, Scope, Suspension, Terms, Volume
 from protocol.messages import Operation
 from protocol.outcomes import Outcome
 
@@ -36,6 +36,7 @@ METHODS: Final[Mapping[int, Method]] = MappingProxyType(
         Operation.INQUIRE_BY_CODE: Method.IMMEDIATE,
         Operation.INQUIRE_BY_NAME: Method.IMMEDIATE,
         Operation.BATCH: Method.LINE_TRANSFER,
+        Operation.APPROVE: Method.IMMEDIATE,  # what it approves is asked immediately
     }
 )
 """The method of provision an operation belongs to (002 別記2(1))."""
@@ -46,12 +47,20 @@ _case_ok = CASE_REFERENCE.fullmatch
 
 
 class Granted(msgspec.Struct, frozen=True, kw_only=True):
-    """The request may pass: the terms that price it, and the other party of the entry."""
+    """The request may pass: the terms that price it, the other party of the entry, and what answering needs to know.
+
+    volume: the limits a question counts against, None where no resident's data is asked for (nothing passes without).
+    history_searched: former names and addresses may find a resident for this affair; my_number_allowed: 個人番号 may
+    be given for it.
+    """
 
     terms_version: int
     yen_per_record: int
     commission: int
     counterparty: str
+    volume: Volume | None = None
+    history_searched: bool = False
+    my_number_allowed: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +129,7 @@ class Standing:
         """Decide one request.
 
         `count` is how many records it wants at most; `approved` how many a second person has approved for these very
-        requests (the approval itself is checked by the inquiry service), which then stands in for the limit.
+        requests (the approval itself is checked by gateway.inquiry.approval), which then stands in for the limit.
         RECEIPT and DISCLAIM need no affair, step, staff or case.
         """
         granted = self._grants.get((operation, affair, step, staff))
@@ -144,7 +153,7 @@ class Standing:
             or self._hours_refused
             or self._method_refused(operation)
             or self._affair_refused(affair, step)
-            or self._staff_refused(staff, Right.INQUIRE)
+            or self._staff_refused(staff, Right.APPROVE if operation == Operation.APPROVE else Right.INQUIRE)
         )
         if refused is not None:
             return refused
@@ -156,6 +165,9 @@ class Standing:
             yen_per_record=terms.yen_per_record,
             commission=terms.commission,
             counterparty=centre,
+            volume=self.contract.volume if self.contract else None,
+            history_searched=AFFAIRS[affair].history_searched,
+            my_number_allowed=AFFAIRS[affair].my_number_allowed,
         )
         self._grants[(operation, affair, step, staff)] = granted
         if not _case_ok(case):

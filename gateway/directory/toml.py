@@ -29,6 +29,7 @@ from gateway.directory.model import (
     Line,
     LineKey,
     Method,
+    NoticeDeadlines,
     Party,
     Right,
     Role,
@@ -149,6 +150,7 @@ def parse(data: bytes, *, base: Path) -> Document:
         if not isinstance(tables[name], list):
             raise _invalid(name, name, "not a list of tables", f"write [[{name}]], with two brackets")
     calendar = _convert(whole.pop("calendar", {}), _Calendar, "[calendar]")
+    deadlines = _convert(whole.pop("notices", {}), NoticeDeadlines, "[notices]")
     for name in whole:
         raise _invalid("file", name, "unknown table", "remove it or correct its name")
     document = Document(
@@ -166,6 +168,7 @@ def parse(data: bytes, *, base: Path) -> Document:
             )
             for s in calendar.stop
         ),
+        notices=deadlines,
     ).canonical()
     check(document)
     return document

@@ -124,11 +124,11 @@ def known_cases(seed: int) -> tuple[KnownCase, ...]:
             differing=("former_address",),
         ),
         KnownCase(
-            key="former-name",
+            key="former-surname",
             outcome=Outcome.VARIANT,
             name=yumiko.former_names[0],
             address=yumiko.address,
-            differing=("former_name",),
+            differing=("former_surname",),
         ),
         KnownCase(
             key="uncertain-birth",

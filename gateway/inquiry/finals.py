@@ -1,4 +1,4 @@
-"""From an answer to what is recorded: entry, commitments and claims. Pure.
+"""From an answer to what is recorded: entry, commitments, claims, and what it provides of a resident. Pure.
 
 Source: DESIGN sections 6 and 7; docs/PROTOCOL.md, Commitments and Ledger.
 """
@@ -8,12 +8,13 @@ from typing import Final as Const
 from gateway.directory.affairs import AFFAIRS
 from gateway.directory.policy import Granted
 from gateway.inquiry.asked import Asked
+from gateway.inquiry.provision import Provided
 from gateway.ledger.recording import Final
 from protocol.commitment import commitment_key, request_commitment, response_commitment
 from protocol.ledger import Entry, EntryKind, EntryRef, encode_entry
-from protocol.messages import BatchInquiry, InquiryByCode, InquiryByName, Response
+from protocol.messages import Approve, BatchInquiry, InquiryByCode, InquiryByName, Response
 
-_ABOUT_RESIDENTS: Const = (InquiryByCode, InquiryByName, BatchInquiry)
+_ABOUT_RESIDENTS: Const = (InquiryByCode, InquiryByName, BatchInquiry, Approve)
 
 
 def matter_of(asked: Asked) -> tuple[str, int]:
@@ -40,10 +41,13 @@ def make_final(
     turn: int = 0,
     ref: EntryRef | None = None,
     also: list[tuple[str, bytes, int, bytes]] | None = None,
+    subject: bytes | None = None,
+    given: int = 0,
 ) -> Final:
     """The recorded response of one request.
 
     yen and commission are what this entry adds (negative for a reversal). also: further claims beside its own.
+    subject: record id of the resident whose record the body shows, None when it shows none; given: what of it.
     """
     request = asked.request
     request_id = request.request_id
@@ -81,5 +85,16 @@ def make_final(
     if also:
         claims += also
     return Final(
-        origin=asked.origin, response=Response(request_id, outcome, body, key, entry), claims=claims, source=asked
+        origin=asked.origin,
+        response=Response(request_id, outcome, body, key, entry),
+        claims=claims,
+        source=asked,
+        provided=None if subject is None else _provided(asked, subject, given),
     )
+
+
+def _provided(asked: Asked, subject: bytes, given: int) -> Provided:
+    body = asked.body
+    if not isinstance(body, InquiryByCode | InquiryByName):
+        raise TypeError("only an inquiry shows a record")
+    return Provided(subject, body.staff, body.case, given, body.approval)

@@ -9,8 +9,10 @@ import hmac
 from collections.abc import Iterator
 from typing import Final
 
-from gateway.inquiry.folding import fold_name, town_key
-from gateway.inquiry.record import ResidentRecord, birth_is_date
+from gateway.inquiry.addresses import town_key
+from gateway.inquiry.folding import search_name
+from gateway.inquiry.record import ResidentRecord
+from gateway.inquiry.searched import birth_of, name_with_former_surname
 
 TOKEN_BYTES: Final = 16
 _digest = hmac.digest
@@ -32,18 +34,19 @@ def birth_token(index_key: bytes, name: str, birth: str) -> bytes:
 
 
 def name_tokens(index_key: bytes, record: ResidentRecord) -> set[bytes]:
-    """Every token a record is found under: names old and new and the kana, with every town and the birth date."""
-    names = {fold_name(name) for name in (record.name, record.kana, *record.former_names)}
+    """Every token a record is found under: each name it has or had and its kana, with each town and the birth date."""
+    written = (record.name, record.kana, record.alias, name_with_former_surname(record), *record.former_names)
+    names = {search_name(name) for name in written if name}
     towns = {town_key(address) for address in (record.address, *record.former_addresses)}
     names.discard("")
-    return set(_tokens(index_key, names, towns, record.birth if birth_is_date(record.birth) else None))
+    return set(_tokens(index_key, names, towns, birth_of(record).date))
 
 
 def query_tokens(index_key: bytes, name: str, address: str, birth: str | None) -> tuple[bytes, bytes]:
     """The two tokens a question by name searches under; without a birth date the first stands twice."""
-    folded = fold_name(name)
-    town = town_token(index_key, folded, town_key(address))
-    return town, town if birth is None else birth_token(index_key, folded, birth)
+    searched = search_name(name)
+    town = town_token(index_key, searched, town_key(address))
+    return town, town if birth is None else birth_token(index_key, searched, birth)
 
 
 def _tokens(index_key: bytes, names: set[str], towns: set[str], birth: str | None) -> Iterator[bytes]:

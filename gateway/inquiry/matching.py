@@ -3,7 +3,15 @@
 Each field of the question is graded against the record: the same, the same but for its writing (named), or not the
 same. A candidate with any field not the same is not the person. Of those left, exactly one in which nothing differs:
 EXACT. One left, with differing fields: VARIANT. More: AMBIGUOUS, for folded equality alone never chooses between two
-people. Source: DESIGN 9; DOMAIN 2.3.
+people.
+
+A reading is weaker than a name. One that agrees only without voicing or long vowels (ヒロシ, ヒロジ) may be a brother's:
+it is accepted in a surname, where a house has one and registers spell it either way (ヤマザキ, ヤマサキ), and in a given name only if
+the birth date asked for is the same. Else the candidate stands in doubt, and whoever stands in doubt makes the question
+AMBIGUOUS, whose remedy is to ask with the birth date; alone or beside others, nobody is chosen by doubt.
+
+Former names and addresses are looked at only where the affair allows (`history`); 旧氏 and 通称 stand in the entry today.
+Source: DESIGN 9; DOMAIN 2.3; docs/PROTOCOL.md, Operations.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,8 +19,11 @@ from typing import Final
 
 import msgspec
 
-from gateway.inquiry.folding import fold_address, fold_name, plain
-from gateway.inquiry.record import ResidentRecord, Sex, birth_is_date
+from gateway.inquiry.addresses import same_place
+from gateway.inquiry.folding import fold_name, plain, search_name
+from gateway.inquiry.kana import same_search
+from gateway.inquiry.record import ResidentRecord, Sex
+from gateway.inquiry.searched import birth_of, name_with_former_surname
 from protocol.messages import InquiryByName
 
 CANDIDATES_MAX: Final = 64
@@ -37,83 +48,92 @@ class NoMatch(msgspec.Struct, frozen=True):
 
 
 class Ambiguous(msgspec.Struct, frozen=True):
-    """More than one fits, or too many stood for choice; nothing may be shown."""
+    """More than one fits, one is in doubt, or too many stood for choice; nothing may be shown."""
 
 
 Match = Exact | Variant | NoMatch | Ambiguous
 
 
-def match(query: InquiryByName, candidates: Sequence[ResidentRecord]) -> Match:
+class Fit(msgspec.Struct, frozen=True):
+    """How a record fits: the fields that differ, and whether they leave in doubt that it is the person."""
+
+    differing: tuple[str, ...]
+    doubtful: bool = False
+
+
+def match(query: InquiryByName, candidates: Sequence[ResidentRecord], *, history: bool) -> Match:
     """Decide a question by name over all its candidates; their order does not matter to who is chosen."""
     if len(candidates) > CANDIDATES_MAX:
         return Ambiguous()
     fitting = [
-        (at, differing)
-        for at, record in enumerate(candidates)
-        if (differing := differing_fields(query, record)) is not None
+        (at, fit) for at, record in enumerate(candidates) if (fit := fit_of(query, record, history=history)) is not None
     ]
     if not fitting:
         return NoMatch()
-    exact = [at for at, differing in fitting if not differing]
+    exact = [at for at, fit in fitting if not fit.differing]
     if len(exact) == 1:
         return Exact(exact[0])
-    if len(fitting) == 1:
-        return Variant(*fitting[0])
-    return Ambiguous()
+    at, fit = fitting[0]
+    return Variant(at, fit.differing) if len(fitting) == 1 and not fit.doubtful else Ambiguous()
 
 
-def differing_fields(query: InquiryByName, record: ResidentRecord) -> tuple[str, ...] | None:
-    """Fields that fit only by variant, in the order asked; () when all are the same; None: not the person."""
-    differing = []
-    for field in _grades(query, record):
+def fit_of(query: InquiryByName, record: ResidentRecord, *, history: bool) -> Fit | None:
+    """How a record fits a question: fields that fit only by variant, in the order asked; None: not the person."""
+    name = _name(query.name, record, history=history)
+    if name is None:
+        return None
+    differing = [name.strip("?")] if name else []
+    for field in _others(query, record, history=history):
         if field is None:
             return None
         if field:
             differing.append(field)
-    return tuple(differing)
+    confirmed = query.birth is not None and "birth" not in differing
+    return Fit(tuple(differing), name == _DOUBTFUL and not confirmed)
 
 
-def _grades(query: InquiryByName, record: ResidentRecord) -> Iterator[str | None]:
-    yield _name(query.name, record)
-    yield _address(query.address, record)
+_DOUBTFUL: Final = "kana?"
+
+
+def _others(query: InquiryByName, record: ResidentRecord, *, history: bool) -> Iterator[str | None]:
+    yield _address(query.address, record, history=history)
     if query.birth is not None:
         yield _birth(query.birth, record)
     if query.sex is not None:
         yield "" if query.sex == record.sex else "sex" if record.sex == Sex.UNKNOWN else None
 
 
-def _name(asked: str, record: ResidentRecord) -> str | None:
-    if plain(asked) == plain(record.name):
-        return ""
+def _name(asked: str, record: ResidentRecord, *, history: bool) -> str | None:
     folded = fold_name(asked)
     if folded == fold_name(record.name):
-        return "name"
-    if any(folded == fold_name(former) for former in record.former_names):
+        return "" if plain(asked) == plain(record.name) else "name"
+    if record.alias and folded == fold_name(record.alias):
+        return "alias"
+    if record.former_surname and folded == fold_name(name_with_former_surname(record)):
+        return "former_surname"
+    if folded == fold_name(record.kana):
+        return "kana"
+    if history and any(folded == fold_name(former) for former in record.former_names):
         return "former_name"
-    return "kana" if folded == fold_name(record.kana) else None
+    if search_name(asked) != search_name(record.kana):
+        return None
+    surname, _, given = record.kana.replace("\u3000", " ").partition(" ")
+    sound = fold_name(given)
+    rest = folded.removesuffix(sound)
+    same_given = sound and rest != folded and same_search(rest) == search_name(surname)
+    return "kana" if same_given else _DOUBTFUL
 
 
-def _address(asked: str, record: ResidentRecord) -> str | None:
-    if plain(asked) == plain(record.address):
-        return ""
+def _address(asked: str, record: ResidentRecord, *, history: bool) -> str | None:
     if same_place(asked, record.address):
-        return "address"
-    return "former_address" if any(same_place(asked, former) for former in record.former_addresses) else None
-
-
-def same_place(one: str, other: str) -> bool:
-    """Whether two addresses fold to one; a prefecture may be left out of either, but not contradicted."""
-    a, b = fold_address(one), fold_address(other)
-    return a.rest == b.rest and (a.prefecture == b.prefecture or not (a.prefecture and b.prefecture))
+        return "" if plain(asked) == plain(record.address) else "address"
+    if history and any(same_place(asked, former) for former in record.former_addresses):
+        return "former_address"
+    return None
 
 
 def _birth(asked: str, record: ResidentRecord) -> str | None:
-    if asked == record.birth:
+    birth = birth_of(record)
+    if asked == birth.date:
         return ""
-    if birth_is_date(record.birth):
-        return None
-    # An uncertain date fits what it leaves open: 昭和10年3月頃 is stored as 19350300.
-    known = "00000000" if record.birth_sort is None else f"{record.birth_sort:08d}"
-    figures = asked.replace("-", "")
-    parts = ((known[:4], figures[:4]), (known[4:6], figures[4:6]), (known[6:], figures[6:]))
-    return "birth" if all(part in (figure, "0" * len(part)) for part, figure in parts) else None
+    return "birth" if birth.leaves_open(asked) else None

@@ -6,16 +6,15 @@ place only for an affair that may have it (DOMAIN 2.1).
 """
 
 import operator
-import re
 from enum import IntEnum
 from typing import Final
 
 import msgspec
 
+from protocol.resident import ProvidedRecord, decode_provided
+
 SCHEMA: Final = 2
 """Layout of ProvidedRecord and of what is sealed; sealed with the record as associated data."""
-
-_BIRTH: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 
 
 class Sex(IntEnum):
@@ -24,32 +23,6 @@ class Sex(IntEnum):
     UNKNOWN = 0
     MALE = 1
     FEMALE = 2
-
-
-class ProvidedRecord(msgspec.Struct, frozen=True, array_like=True):
-    """What an answer may carry of one resident: 本人確認情報 as it leaves the register.
-
-    Shape: MessagePack array of 15 in this order. `code` 11 digits; `birth` either YYYY-MM-DD, which need not exist in
-    the calendar, or the entry's own words ("昭和10年3月頃"); `birth_sort` YYYYMMDD with 00 for what is not known,
-    None when nothing is; `municipality` 6 digits; `changed_on` YYYY-MM-DD; `former_surname` 旧氏 and `alias` 通称, ""
-    where none is entered; `my_number` 12 digits, None unless the affair may have it. Source: DOMAIN 2.1.
-    """
-
-    schema: int
-    code: str
-    name: str
-    kana: str
-    birth: str
-    birth_sort: int | None
-    sex: int
-    address: str
-    municipality: str
-    changed_reason: int
-    changed_on: str
-    former_surname: str = ""
-    alias: str = ""
-    my_number: str | None = None
-    synthetic: bool = False
 
 
 class ResidentRecord(ProvidedRecord, frozen=True, array_like=True):
@@ -86,8 +59,6 @@ _decode_sealed_head: Final = msgspec.msgpack.Decoder(_SealedHead).decode
 _provided_fields: Final = operator.attrgetter(*ProvidedRecord.__struct_fields__)
 _MY_NUMBER: Final = ProvidedRecord.__struct_fields__.index("my_number")
 
-decode_provided = msgspec.msgpack.Decoder(ProvidedRecord).decode
-"""Read a provided record. Raises: msgspec.DecodeError, msgspec.ValidationError."""
 _decode_head: Final = msgspec.msgpack.Decoder(RecordHead).decode
 
 
@@ -124,12 +95,3 @@ def provided_part(plaintext: bytes) -> tuple[RecordHead, bytes]:
     """
     provided = _decode_sealed_head(plaintext).provided
     return _decode_head(provided), bytes(provided)
-
-
-def birth_is_date(birth: str) -> bool:
-    """Whether text is a birth date in figures: YYYY-MM-DD, month 1-12, day 1-31.
-
-    29 February of a common year passes: such dates stand in entries (DOMAIN 2.1, standard 1.1.8).
-    """
-    found = _BIRTH.fullmatch(birth)
-    return found is not None and found[1] != "0000" and 1 <= int(found[2]) <= 12 and 1 <= int(found[3]) <= 31

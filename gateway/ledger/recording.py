@@ -2,7 +2,8 @@
 
 A Final is a response that must be recorded, with its entry's bytes and the claims it makes. The recorder orders a batch
 so that each origin's responses stand together, builds and signs the block, commits it in one statement, and only then
-hands each origin its share. Three things can go otherwise:
+hands each origin its share. What the block provides of residents rides along: the rider makes its batch from the finals
+that are left, and block and batch stand together or not at all. Three things can go otherwise:
 
 - another worker claimed one of the ids first: the losers are given back (they will be answered as repeats) and the
   block is built again without them, under the same height;
@@ -24,6 +25,7 @@ from gateway.ledger.closing import ClosedAt, OrphanCommitted, close_stream
 from gateway.ledger.stream import Stream, advance
 from gateway.store.errors import CommitUnknown, StoreError
 from gateway.store.ledger import BlockConflict, Claim, ClaimConflict, LedgerStore
+from gateway.store.provision import Batch
 from protocol import limits
 from protocol.messages import BlockShare, Response
 
@@ -51,17 +53,32 @@ class Final:
 
     claims: (party, request id, turn, commitment) each; the index is given when the block is built. source is the
     request; once it is done (its asker was told PENDING) the entry may still stand, but this response must not leave.
+    provided: what the response shows of a resident, for the rider; opaque here.
     """
 
-    __slots__ = ("claims", "origin", "response", "source")
+    __slots__ = ("claims", "origin", "provided", "response", "source")
 
     def __init__(
-        self, *, origin: Origin, response: Response, claims: list[tuple[str, bytes, int, bytes]], source: Source
+        self,
+        *,
+        origin: Origin,
+        response: Response,
+        claims: list[tuple[str, bytes, int, bytes]],
+        source: Source,
+        provided: object | None = None,
     ) -> None:
         self.origin = origin
         self.response = response
         self.claims = claims
         self.source = source
+        self.provided = provided
+
+
+class Rider(Protocol):
+    """Makes the batch of the provision history that goes in with a block."""
+
+    async def __call__(self, finals: Sequence[Final], *, stream: bytes, height: int, at_us: int) -> Batch | None:
+        """None when the finals provide nothing; raises the store's and the key store's own errors."""
 
 
 class Signed(Protocol):
@@ -86,6 +103,7 @@ class Recorder:
         *,
         store: LedgerStore,
         sign: Signed,
+        rider: Rider,
         open_stream: Callable[[], Awaitable[Stream]],
         stream: Stream,
         now_us: Callable[[], int],
@@ -96,6 +114,7 @@ class Recorder:
     ) -> None:
         self._store = store
         self._sign = sign
+        self._rider = rider
         self._open_stream = open_stream
         self._now_us = now_us
         self._lost = lost
@@ -121,7 +140,8 @@ class Recorder:
 
     async def _record(self, finals: list[Final]) -> None:
         while finals:
-            draft = build_block(self.stream, [final.response.entry for final in finals], self._now_us())
+            at_us = self._now_us()
+            draft = build_block(self.stream, [final.response.entry for final in finals], at_us)
             claims = [
                 Claim(party, request_id, turn, commitment, index)
                 for index, final in enumerate(finals)
@@ -129,6 +149,7 @@ class Recorder:
             ]
             began = trio.current_time()
             try:
+                batch = await self._rider(finals, stream=self.stream.id, height=self.stream.height_next, at_us=at_us)
                 key_id, signature = await self._sign(draft.to_sign)
             except Exception as error:  # noqa: BLE001 - whatever a key store raises, nothing was written
                 log.error("block_not_signed", code=type(error).__name__)
@@ -136,7 +157,7 @@ class Recorder:
                 return
             signed = trio.current_time()
             try:
-                await self._store.commit(draft, signature, key_id, claims)
+                await self._store.commit(draft, signature, key_id, claims, batch)
             except ClaimConflict:
                 try:
                     finals = await self._without_losers(finals)

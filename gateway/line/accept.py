@@ -4,6 +4,9 @@ A stranger costs a bounded handshake slot for at most HANDSHAKE_MS_MAX. After th
 Outbox with its writer task, and this reader; requests go to the gate at once and answers come back to the outbox, so
 nothing here waits on a database or a key. One watch task, not a timer a line, keeps the heartbeat of all.
 
+A certificate is judged at the handshake, again by `recheck` when other lists or anchors came into force, and its end of
+validity is watched: a line stands no longer than its certificate is good.
+
 Not here: what may pass (admission), what is answered (inquiry), which certificate is good (certs).
 Source: DESIGN sections 4 and 6; docs/PROTOCOL.md, Heartbeat and Closing.
 """
@@ -12,7 +15,9 @@ import contextlib
 import os
 import secrets
 import ssl
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -20,23 +25,23 @@ import structlog
 import trio
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certs.errors import CertificateRefused, ProtocolNotAgreedError
+from certs.errors import CertificateRefused, ProtocolNotAgreedError, Refusal
 from certs.material import TlsMaterial
 from certs.names import LineName
-from gateway.line.outbox import Outbox, OutboxFull
+from gateway.line.connection import FAULT_WRITE_S, Connection, Shown
 from protocol import limits
 from protocol.centre import CentreLine, HelloReceived, RequestsReceived
 from protocol.errors import FaultCode, FaultReceivedError, LocalProtocolError, RemoteProtocolError
 from protocol.keys import Algorithm, PublicKey
-from protocol.messages import BlockShare, Notice, Transient
 
 log = structlog.get_logger()
 
 HANDSHAKES_MAX = 256
 """Connections that may be in their handshake at once; further ones wait in the listen queue."""
+CONNECTIONS_PER_LINE_MAX = 64
+"""Connections one line may have with this worker, unless configured: no line takes all there are."""
 READ_BYTES = 16 << 10
 """A TLS record holds no more, and a read gives no more than a record."""
-FAULT_WRITE_S = 1.0
 WATCH_S = 0.5
 
 
@@ -73,72 +78,10 @@ class Gate(Protocol):
         """A session ended; reason is a FaultCode name, "peer", or "drained"."""
 
     def turned_away(self, code: FaultCode) -> None:
-        """A connection ended before its session stood."""
+        """A connection was refused before its session stood."""
 
-
-class Connection:
-    """One session of one line. All methods are synchronous; the writer task does the waiting."""
-
-    __slots__ = ("closing", "heard_at", "line", "name", "outbox", "pinged", "reason", "scope")
-
-    def __init__(self, name: LineName, line: CentreLine, now: float) -> None:
-        self.name = name
-        self.line = line
-        self.outbox = Outbox()
-        self.heard_at = now
-        self.pinged = False
-        self.reason = "peer"
-        self.scope = trio.CancelScope()
-        self.closing = False
-
-    def _put(self, make: Callable[[], bytes]) -> None:
-        if self.closing:
-            return
-        try:
-            self.outbox.put(make())
-        except OutboxFull:
-            self.fail(FaultCode.NOT_READING, "the peer does not read its answers")
-        except LocalProtocolError as error:
-            log.error("line_misused", code=type(error).__name__)
-            self.fail(FaultCode.INTERNAL, "internal error")
-
-    def put_sealed(self, frames: bytes) -> None:
-        """Send frames the line has sealed already."""
-        self._put(lambda: frames)
-
-    def respond(self, share: BlockShare) -> None:
-        """Send a share of a block."""
-        self._put(lambda: self.line.send_share(share))
-
-    def refuse(self, transients: list[Transient]) -> None:
-        """Send unrecorded responses."""
-        if transients:
-            self._put(lambda: self.line.send_transients(transients))
-
-    def notify(self, notice: Notice) -> None:
-        """Send a NOTICE."""
-        self._put(lambda: self.line.send_notice(notice))
-
-    def drain(self, within_ms: int) -> None:
-        """Ask the peer to go elsewhere."""
-        self._put(lambda: self.line.send_drain(within_ms))
-
-    def finish(self) -> None:
-        """Close once everything is written."""
-        self.reason = "drained"
-        self.closing = True
-        self.outbox.close()
-
-    def fail(self, code: FaultCode, detail: str) -> None:
-        """Close now: tell the peer why if it still reads."""
-        if self.closing:
-            return
-        self.reason = code.name
-        with contextlib.suppress(OutboxFull, LocalProtocolError):
-            self.outbox.put(self.line.fault(RemoteProtocolError(code, detail)))
-        self.closing = True
-        self.outbox.close()
-        self.scope.deadline = min(self.scope.deadline, trio.current_time() + FAULT_WRITE_S)
+    def left(self) -> None:
+        """A peer went away before its session stood."""
 
 
 class _Bounded(trio.abc.Listener[trio.SocketStream]):
@@ -163,12 +106,20 @@ class _Bounded(trio.abc.Listener[trio.SocketStream]):
 class Acceptor:
     """Serves lines on listening sockets until cancelled; `connections` are the sessions that stand."""
 
-    def __init__(self, gate: Gate, *, connections_max: int, heartbeat_ms: int = limits.HEARTBEAT_MS) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        *,
+        connections_max: int,
+        connections_per_line_max: int = CONNECTIONS_PER_LINE_MAX,
+        heartbeat_ms: int = limits.HEARTBEAT_MS,
+    ) -> None:
         self._gate = gate
         self._connections_max = connections_max
+        self._connections_per_line_max = connections_per_line_max
         self._heartbeat_ms = heartbeat_ms
         self._handshakes = trio.Semaphore(HANDSHAKES_MAX)
-        self._greeting = 0
+        self._placed: Counter[LineName] = Counter()
         self._accepting = trio.CancelScope()
         self.connections: set[Connection] = set()
 
@@ -187,50 +138,73 @@ class Acceptor:
         """Take no further connection; those that stand go on."""
         self._accepting.cancel()
 
+    async def recheck(self) -> None:
+        """Judge the certificate of every line that stands by what is in force now; what is refused is closed."""
+        for connection in list(self.connections):
+            self._judge(connection)
+            await trio.lowlevel.checkpoint()
+
+    def _judge(self, connection: Connection) -> None:
+        material = self._gate.tls()
+        connection.judged_by = material.current
+        try:
+            material.verify_peer(connection.certificate, alpn=limits.ALPN, usage="client", now=self._now())
+        except CertificateRefused as error:
+            connection.fail(FaultCode.CERTIFICATE_REFUSED, error.reason.name)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._gate.now_us() / 1e6, UTC)
+
     async def _serve_one(self, stream: trio.SocketStream) -> None:
         """One connection, from TCP to its end. Only Cancelled leaves it."""
-        tls: trio.SSLStream[trio.SocketStream] | None = None
-        try:
+        with ExitStack() as place:
             try:
-                own = self._gate.tls().current
-                tls = trio.SSLStream(stream, own.server, server_side=True, https_compatible=True)
-                with trio.move_on_after(limits.HANDSHAKE_MS_MAX / 1000) as deadline:
-                    connection = await self._greet(tls, own.own.fingerprint)
+                try:
+                    own = self._gate.tls().current
+                    tls = trio.SSLStream(stream, own.server, server_side=True, https_compatible=True)
+                    connection = await self._let_in(tls, own.own.fingerprint, place)
+                finally:
+                    self._handshakes.release()
+                if connection is not None:
+                    await self._pump(tls, connection)
+            except Exception as error:  # noqa: BLE001 - invariant 6: no exception of one line reaches another
+                log.error("line_failed", code=type(error).__name__)
             finally:
-                self._handshakes.release()
-            if deadline.cancelled_caught:
-                self._gate.turned_away(FaultCode.HANDSHAKE_TIMEOUT)
-            elif connection is not None:
-                await self._pump(tls, connection)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, OSError):
-            self._gate.turned_away(FaultCode.CERTIFICATE_REFUSED)
-        except Exception as error:  # noqa: BLE001 - invariant 6: no exception of one line reaches another
-            log.error("line_failed", code=type(error).__name__)
-        finally:
-            await trio.aclose_forcefully(tls.transport_stream if tls is not None else stream)
+                await trio.aclose_forcefully(stream)
 
-    async def _greet(self, tls: "trio.SSLStream[trio.SocketStream]", own: bytes) -> Connection | None:
-        """TLS and HELLO/WELCOME. None after the peer was turned away with a FAULT."""
-        await tls.do_handshake()
+    async def _let_in(
+        self, tls: "trio.SSLStream[trio.SocketStream]", own: bytes, place: ExitStack
+    ) -> Connection | None:
+        """TLS and the greeting, by HANDSHAKE_MS_MAX. None after the peer left or was turned away."""
+        until = trio.current_time() + limits.HANDSHAKE_MS_MAX / 1000
+        try:
+            with trio.move_on_at(until) as patience:
+                await tls.do_handshake()
+            if patience.cancelled_caught:
+                self._gate.turned_away(FaultCode.HANDSHAKE_TIMEOUT)
+                return None
+            return await self._greet(tls, own, until, place)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            if _refused_in_tls(error):
+                self._gate.turned_away(FaultCode.CERTIFICATE_REFUSED)
+            else:
+                self._gate.left()
+            return None
+
+    async def _greet(
+        self, tls: "trio.SSLStream[trio.SocketStream]", own: bytes, until: float, place: ExitStack
+    ) -> Connection | None:
+        """HELLO and WELCOME. None after the peer was turned away with a FAULT, or sent one."""
         gate = self._gate
         refusal: RemoteProtocolError | None = None
-        name = LineName("unknown", "unknown")
-        binding = bytes(64)
+        shown: Shown | None = None
         credit: int | None = None
         try:
-            peer = gate.tls().verify_peer(
-                tls.getpeercert(binary_form=True),
-                alpn=tls.selected_alpn_protocol(),
-                usage="client",
-                now=datetime.fromtimestamp(gate.now_us() / 1e6, UTC),
-            )
-            name = peer.name
-            binding = peer.fingerprint + own
-            credit = gate.line_credit(name)
+            shown = self._show(tls)
+            credit = gate.line_credit(shown.name)
             if credit is None:
                 raise RemoteProtocolError(FaultCode.LINE_UNKNOWN, "the directory does not know this line")
-            if len(self.connections) + self._greeting >= self._connections_max:
-                raise RemoteProtocolError(FaultCode.SHUTTING_DOWN, "this worker has all the connections it may have")
+            place.enter_context(self._place(shown.name))
         except CertificateRefused as error:
             refusal = RemoteProtocolError(FaultCode.CERTIFICATE_REFUSED, error.reason.name)
         except ProtocolNotAgreedError:
@@ -240,28 +214,57 @@ class Acceptor:
         line = CentreLine(
             role=gate.role,
             environment=gate.environment,
-            binding=binding,
-            key_of=lambda key_id: gate.line_key(name, key_id),
+            binding=bytes(64) if shown is None else shown.fingerprint + own,
+            key_of=lambda key_id: None if shown is None else gate.line_key(shown.name, key_id),
             now_us=gate.now_us,
             credit=min(credit or 1, limits.CREDIT_REQUESTS_MAX),
         )
-        placed = refusal is None
-        self._greeting += placed
         try:
-            if refusal is not None:
-                raise refusal
-            while not line.receive_data(await self._read(tls)):
-                pass
-            await self._welcome(tls, line)
+            if refusal is not None or shown is None:
+                raise refusal or RemoteProtocolError(FaultCode.INTERNAL, "internal error")
+            with trio.move_on_at(until) as patience:
+                while not line.receive_data(await self._read(tls)):
+                    pass
+                await self._welcome(tls, line)
+            if patience.cancelled_caught:
+                raise RemoteProtocolError(FaultCode.HANDSHAKE_TIMEOUT, "the handshake took too long")
         except RemoteProtocolError as error:
             gate.turned_away(error.code)
-            await tls.send_all(line.fault(error))
+            with (
+                trio.move_on_after(FAULT_WRITE_S),
+                contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError, LocalProtocolError),
+            ):
+                await tls.send_all(line.fault(error))
             return None
         except FaultReceivedError:
+            gate.left()
             return None
+        return Connection(shown, line, trio.current_time())
+
+    def _show(self, tls: "trio.SSLStream[trio.SocketStream]") -> Shown:
+        """Who the peer is. Raises: CertificateRefused, ProtocolNotAgreedError."""
+        material = self._gate.tls()
+        certificate = tls.getpeercert(binary_form=True)
+        judged_by = material.current
+        peer = material.verify_peer(certificate, alpn=tls.selected_alpn_protocol(), usage="client", now=self._now())
+        return Shown(peer.name, certificate, peer.fingerprint, peer.not_after, judged_by)
+
+    @contextlib.contextmanager
+    def _place(self, name: LineName) -> Iterator[None]:
+        """A place among this worker's connections and its line's. Raises: RemoteProtocolError when there is none."""
+        if self._placed.total() >= self._connections_max:
+            raise RemoteProtocolError(FaultCode.CONNECTIONS_EXCEEDED, "this worker has all the connections it may have")
+        if self._placed[name] >= self._connections_per_line_max:
+            raise RemoteProtocolError(
+                FaultCode.CONNECTIONS_EXCEEDED, "this line has all the connections it may have with this worker"
+            )
+        self._placed[name] += 1
+        try:
+            yield
         finally:
-            self._greeting -= placed
-        return Connection(name, line, trio.current_time())
+            self._placed[name] -= 1
+            if not self._placed[name]:
+                del self._placed[name]
 
     async def _read(self, tls: "trio.SSLStream[trio.SocketStream]") -> bytes | bytearray:
         data = await tls.receive_some(limits.HANDSHAKE_FRAME_BYTES_MAX)
@@ -286,6 +289,8 @@ class Acceptor:
     async def _pump(self, tls: "trio.SSLStream[trio.SocketStream]", connection: Connection) -> None:
         self.connections.add(connection)
         self._gate.opened(connection)
+        if connection.judged_by is not self._gate.tls().current:  # a reload came between its TLS and its WELCOME
+            self._judge(connection)
         try:
             with connection.scope:
                 async with trio.open_nursery() as nursery:
@@ -329,13 +334,16 @@ class Acceptor:
                     connection.fail(FaultCode.FRAME_UNEXPECTED, "HELLO in a session")
 
     async def _watch(self) -> None:
-        """Ping the silent, close the dead and those that do not read."""
+        """Ping the silent, close the dead, those that do not read and those whose certificate has ended."""
         beat_s = self._heartbeat_ms / 1000
         while True:
             await trio.sleep(min(WATCH_S, beat_s / 2))
-            now = trio.current_time()
+            now, today = trio.current_time(), self._now()
             for connection in list(self.connections):
                 if connection.closing:
+                    continue
+                if connection.not_after < today:
+                    connection.fail(FaultCode.CERTIFICATE_REFUSED, Refusal.EXPIRED.name)
                     continue
                 silent_s = now - connection.heard_at
                 if connection.outbox.stalled_s(now) * 1000 > limits.WRITE_STALL_MS_MAX:
@@ -346,3 +354,10 @@ class Acceptor:
                 elif silent_s > beat_s and not connection.pinged:
                     connection.pinged = True
                     connection.put_sealed(connection.line.ping(os.urandom(8)))
+
+
+def _refused_in_tls(error: Exception) -> bool:
+    """Whether TLS found fault with the peer, or the peer with us; False when the connection only ended."""
+    cause = error.__cause__
+    ended = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+    return isinstance(cause, ssl.SSLError) and not isinstance(cause, ended)

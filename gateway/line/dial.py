@@ -15,25 +15,22 @@ import secrets
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 
-import msgspec
 import structlog
 import trio
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs.errors import CertsError
 from certs.material import TlsMaterial
-from certs.names import LineName
+from gateway.line.greeting import Target, greet, welcomed
 from gateway.line.outbox import Outbox, OutboxFull
 from protocol import limits
 from protocol.errors import FaultCode, FaultReceivedError, LocalProtocolError, ProtocolError, RemoteProtocolError
 from protocol.keys import Algorithm
 from protocol.messages import Notice, NoticeKind, Request
 from protocol.outcomes import CATALOGUE, Outcome
-from protocol.peer import DrainReceived, NoticeReceived, PeerLine, Result, ResultsReceived, Welcomed
+from protocol.peer import DrainReceived, NoticeReceived, PeerLine, Result, ResultsReceived
 from protocol.request_id import make_request_id
 from protocol.trust import Trust
 
@@ -59,26 +56,20 @@ class LineError(Exception):
     """The line cannot be used; the sentence says why and what would mend it."""
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a line leads: address, the centre's line name in its certificate, role, environment, and our own name."""
-
-    host: str
-    port: int
-    centre: LineName
-    role: str
-    environment: str
-    own: LineName
+class KeyFailed(LineError):  # noqa: N818 - named after the fact
+    """This end's own key does not sign: what was to be asked has not gone out now."""
 
 
 class _Waiting:
-    """One request whose answer someone awaits."""
+    """One request whose answer `askers` await: none, once they were all cancelled."""
 
-    __slots__ = ("answered", "given_up", "request", "result")
+    __slots__ = ("answered", "askers", "failure", "request", "result")
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.answered = trio.Event()
-        self.given_up = False
+        self.askers = 0
+        self.failure: LineError | None = None
         self.result: Result | None = None
 
 
@@ -108,6 +99,8 @@ class LineClient:
         self._trust = trust
         self._sign = sign
         self._queue: deque[_Waiting] = deque()
+        self._asked: dict[bytes, _Waiting] = {}
+        """What is queued or in flight, by request id."""
         self._sessions: dict[int, _Session] = {}
         self._changed = trio.Event()
         self._refused: str | None = None
@@ -137,7 +130,7 @@ class LineClient:
     ) -> Result:
         """Ask once, under one id, until a verified outcome that will not change by waiting, or the time is over.
 
-        Raises: LineError after timeout_s, naming why the line is down where that is the cause.
+        Raises: LineError after timeout_s, naming why the line is down where that is the cause; at once as `ask_once`.
         """
         request = Request(request_id or self.new_id(), operation, deadline_ms, body)
         pause_s = RETRY_S_FIRST
@@ -154,19 +147,36 @@ class LineClient:
         raise LineError(f"no answer within {timeout_s:.0f} s" + (f": {self._refused}" if self._refused else ""))
 
     async def ask_once(self, request: Request) -> Result:
-        """One verified response to this very request, whatever it says; resent only when its connection is lost."""
-        waiting = _Waiting(request)
-        self._queue.append(waiting)
-        self._wake_sessions()
+        """One verified response to this very request, whatever it says; resent only when its connection is lost.
+
+        Whoever asks under an id that is being asked already shares its answer.
+        Raises: LineError, when this end cannot sign or another question is being asked under that id.
+        """
+        waiting = self._asked.get(request.request_id)
+        if waiting is None:
+            waiting = self._asked[request.request_id] = _Waiting(request)
+            self._queue.append(waiting)
+            self._wake_sessions()
+        elif (waiting.request.operation, waiting.request.body) != (request.operation, request.body):
+            raise LineError("another question is being asked under this id; ask under a new one")
+        waiting.askers += 1
         try:
             await waiting.answered.wait()
         finally:
-            waiting.given_up = waiting.result is None
-            if waiting.given_up and waiting in self._queue:
+            waiting.askers -= 1
+            if not waiting.askers and waiting in self._queue:
                 self._queue.remove(waiting)
+                del self._asked[request.request_id]
         if waiting.result is None:
-            raise LineError(self._refused or "the line is closed")
+            raise waiting.failure or LineError("the line is closed")
         return waiting.result
+
+    def _fail(self, waiting: Iterable[_Waiting], failure: LineError) -> None:
+        """Tell whoever asked that it was not sent."""
+        for each in waiting:
+            del self._asked[each.request.request_id]
+            each.failure = failure
+            each.answered.set()
 
     async def wait_open(self, timeout_s: float = 10.0, *, all_slots: bool = False) -> None:
         """Wait for a session, or one with each worker. Raises: LineError with the last reason."""
@@ -202,6 +212,14 @@ class LineClient:
             try:
                 with trio.fail_after(limits.HANDSHAKE_MS_MAX / 1000):
                     tls, session = await self._connect()
+            except KeyFailed as error:
+                self._refused = str(error)
+                if not self._sessions:
+                    queued, self._queue = list(self._queue), deque()
+                    self._fail(queued, error)
+                self._note_change()
+                await self._back_off()
+                continue
             except (ProtocolError, CertsError, LineError, OSError, ssl.SSLError, trio.TooSlowError) as error:
                 self._refused = str(error) or type(error).__name__
                 self._note_change()
@@ -239,38 +257,34 @@ class LineClient:
         tls = trio.SSLStream(stream, own.client, server_hostname=target.host, https_compatible=True)
         try:
             await tls.do_handshake()
-            peer = self._material.verify_peer(
-                tls.getpeercert(binary_form=True),
+            line, signed = greet(
+                PeerLine,
+                target,
+                certificate=tls.getpeercert(binary_form=True),
                 alpn=tls.selected_alpn_protocol(),
-                usage="server",
-                now=datetime.now(UTC),
-                expected=target.centre,
-            )
-            line = PeerLine(
-                role=target.role,
-                environment=target.environment,
-                party=target.own.party,
-                line=target.own.line,
-                binding=own.own.fingerprint + peer.fingerprint,
+                own=own,
+                material=self._material,
                 trust=self._trust,
-                now_us=lambda: time.time_ns() // 1000,
             )
-            ephemeral = ec.generate_private_key(ec.SECP256R1())
-            signed = line.hello_to_sign(nonce=secrets.token_bytes(32), ephemeral=ephemeral)
-            algorithm, key_id, signature = await self._sign(signed)
+            algorithm, key_id, signature = await self._signed(signed)
             await tls.send_all(line.hello(algorithm=algorithm, key_id=key_id, signature=signature))
-            while True:
-                data = await tls.receive_some(limits.HANDSHAKE_FRAME_BYTES_MAX)
-                if not data:
-                    raise LineError("the centre closed the connection during the handshake")
-                for event in line.receive_data(data):
-                    if isinstance(event, Welcomed):
-                        welcome = event.welcome
-                        self.slots = welcome.slots
-                        return tls, _Session(line, welcome.slot, welcome.heartbeat_ms / 1000)
+            while data := await tls.receive_some(limits.HANDSHAKE_FRAME_BYTES_MAX):
+                welcome = welcomed(line, data)
+                if welcome is not None:
+                    self.slots = welcome.slots
+                    return tls, _Session(line, welcome.slot, welcome.heartbeat_ms / 1000)
+            raise LineError("the centre closed the connection during the handshake")
         except BaseException:
             await trio.aclose_forcefully(tls.transport_stream)
             raise
+
+    async def _signed(self, content: bytes) -> tuple[Algorithm, str, bytes]:
+        """Raises: KeyFailed, whatever the key store raised."""
+        try:
+            return await self._sign(content)
+        except Exception as error:
+            log.warning("line_key_failed", code=type(error).__name__)
+            raise KeyFailed(f"this line's key does not sign: {error or type(error).__name__}") from error
 
     async def _serve(self, tls: "trio.SSLStream[trio.SocketStream]", session: _Session) -> None:
         try:
@@ -280,7 +294,14 @@ class LineClient:
                     nursery.start_soon(self._receive, tls, session)
                     await session.outbox.write_to(tls)  # ends once the outbox was closed and is written
                     nursery.cancel_scope.cancel()
-        except* (ProtocolError, OutboxFull, trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError) as errors:
+        except* (
+            ProtocolError,
+            LineError,
+            OutboxFull,
+            trio.BrokenResourceError,
+            trio.ClosedResourceError,
+            ssl.SSLError,
+        ) as errors:
             self._refused = str(errors.exceptions[0]) or "the connection was lost"
             log.info("line_lost", code=type(errors.exceptions[0]).__name__)
         finally:
@@ -290,7 +311,11 @@ class LineClient:
                 self._fruitless += 1
             session.line.close()
             # The same ids go out again on another connection: the centre answers each once.
-            self._queue.extendleft(each for each in reversed(session.in_flight.values()) if not each.given_up)
+            for waiting in reversed(session.in_flight.values()):
+                if waiting.askers:
+                    self._queue.appendleft(waiting)
+                else:
+                    del self._asked[waiting.request.request_id]
             session.in_flight.clear()
             self._note_change()
             self._wake_sessions()
@@ -304,23 +329,18 @@ class LineClient:
                 await session.wake.wait()
                 continue
             count = min(len(self._queue), line.free_credit, limits.REQUESTS_PER_FRAME_MAX)
-            batch: list[_Waiting] = []
-            held: list[_Waiting] = []
-            for _ in range(count):
-                waiting = self._queue.popleft()
-                busy = waiting.request.request_id in session.in_flight or any(
-                    waiting.request.request_id == each.request.request_id for each in batch
-                )
-                (held if busy else batch).append(waiting)
-            self._queue.extend(held)
-            if not batch:
-                await trio.sleep(0.001)
-                continue
+            batch = [self._queue.popleft() for _ in range(count)]
             requests = [waiting.request for waiting in batch]
             for waiting in batch:
                 session.in_flight[waiting.request.request_id] = waiting
             body, signed = line.requests_to_sign(requests)
-            algorithm, key_id, signature = await self._sign(signed)
+            try:
+                algorithm, key_id, signature = await self._signed(signed)
+            except KeyFailed as error:  # the frame's sequence number is spent, so the connection ends as well
+                for waiting in batch:
+                    del session.in_flight[waiting.request.request_id]
+                self._fail(batch, error)
+                raise
             session.outbox.put(
                 line.send_requests(requests, body, algorithm=algorithm, key_id=key_id, signature=signature)
             )
@@ -362,6 +382,7 @@ class LineClient:
                 self._fruitless = 0
                 session.fruitful = True
                 if waiting is not None:
+                    del self._asked[result.request.request_id]
                     waiting.result = result
                     waiting.answered.set()
         elif isinstance(event, NoticeReceived):
@@ -421,4 +442,4 @@ async def open_line(target: Target, *, material: TlsMaterial, trust: Trust, sign
             nursery.cancel_scope.cancel()
 
 
-__all__ = ["FaultReceivedError", "LineClient", "LineError", "Sign", "Target", "open_line"]
+__all__ = ["FaultReceivedError", "KeyFailed", "LineClient", "LineError", "Sign", "Target", "open_line"]

@@ -142,6 +142,7 @@ class Metrics(ProcessMetrics):
         self._recovery = self._histogram("sekisho_hsm_recovery_seconds", "From the loss of the HSM to its return")
         faults = Counter("sekisho_line_faults_total", "Lines closed for cause", ("fault",), registry=registry)
         self._faults = {fault: faults.labels(fault) for fault in FAULTS}
+        self._left = Counter("sekisho_line_left_total", "Peers gone before their session stood", registry=registry)
         self._lines = self._gauge("sekisho_lines_open", "Connections that stand", "livesum")
         self._in_flight = self._gauge("sekisho_requests_in_flight", "Requests admitted and not answered", "livesum")
         self._credit = self._gauge("sekisho_credit_granted_requests", "Sum of the credit windows granted", "livesum")
@@ -180,6 +181,10 @@ class Metrics(ProcessMetrics):
         """A line was closed with this FaultCode, by either end."""
         self._faults[_FAULT_OF.get(code, UNKNOWN)].inc()
 
+    def count_left(self) -> None:
+        """A peer went away before its session stood, by no fault that TLS or the protocol names."""
+        self._left.inc()
+
     def set_load(self, *, lines_open: int, requests_in_flight: int, credit_granted: int) -> None:
         """Where this worker stands now."""
         self._lines.set(lines_open)
@@ -198,19 +203,26 @@ class Metrics(ProcessMetrics):
 
 
 class OpsMetrics(ProcessMetrics):
-    """The ops process's metrics: the checkpoints it makes."""
+    """The ops process's metrics: the checkpoints it makes, the notices it watches."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
         self._at = self._gauge(CHECKPOINT_TIMESTAMP, "When the latest checkpoint was made", "livemax")
         self._size = self._gauge("sekisho_checkpoint_blocks", "Blocks the latest checkpoint covers", "livemax")
         self._behind = self._gauge("sekisho_checkpoint_uncovered_blocks", "Blocks no checkpoint covers", "livemax")
+        self._overdue = self._gauge(
+            "sekisho_notices_overdue", "Lines that were not told in time of a change of the directory", "livemax"
+        )
 
     def set_checkpoint(self, *, made_at_us: int, blocks: int) -> None:
         """A checkpoint over so many blocks was made and is durable; no block is uncovered now."""
         self._at.set(made_at_us / 1e6)
         self._size.set(blocks)
         self._behind.set(0)
+
+    def set_notices_overdue(self, count: int) -> None:
+        """So many lines should have been told by now of a suspension, its end, a stop, a fee or hours, and were not."""
+        self._overdue.set(count)
 
     def set_uncovered(self, blocks: int) -> None:
         """So many blocks wait for a checkpoint; an idle gateway has none, however old its latest is."""

@@ -5,14 +5,18 @@ Paths are relative to the file. `sekisho init` writes one for the development mi
 
 import time
 import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from certs.contexts import LineFiles
+from certs.material import TlsMaterial
 from certs.names import parse_line_name
-from gateway.line.dial import Sign, Target
+from gateway.line.dial import LineClient, Sign, Target, open_line
 from hsm import calls
 from hsm.interface import KeyStore
 from hsm.opening import open_keystore, passphrase_from_file
@@ -83,6 +87,14 @@ def read_line_file(path: Path, *, port: int | None = None) -> Dialling:
         keystore=keystore,
         sign=signing(keystore),
     )
+
+
+@asynccontextmanager
+async def line_from(dialling: Dialling) -> AsyncIterator[LineClient]:
+    """A line to the centre, kept open while the block runs. Raises: CertsError when the TLS files cannot be used."""
+    material = TlsMaterial(dialling.files, now=datetime.now(UTC))
+    async with open_line(dialling.target, material=material, trust=dialling.trust, sign=dialling.sign) as client:
+        yield client
 
 
 def signing(keystore: KeyStore) -> Sign:

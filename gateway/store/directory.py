@@ -4,7 +4,7 @@ A revision is appended whole; the database moves the version row and sends the h
 no revision follow another than the current one (migrations/0002_directory.sql).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, Literal
 
 import asyncpg
@@ -13,6 +13,7 @@ import trio
 
 from gateway.host import HostCancelled, on_host
 from gateway.store.errors import StoreError, StoreUnavailable, UniqueViolated
+from gateway.store.notices import NewNotice
 from gateway.store.pool import Database, PinnedConnection
 
 CHANNEL: Final = "sekisho_directory"
@@ -25,8 +26,15 @@ _READ: Final = """
 SELECT r.version, r.kind, r.document, r.at_us, r.asked_by, r.approved_by, r.agreement_reference
 FROM directory.version v JOIN directory.revision r ON r.version = v.version"""
 _APPEND: Final = """
-INSERT INTO directory.revision (version, kind, document, at_us, asked_by, approved_by, agreement_reference)
-VALUES ($1, $2, $3, $4, $5, $6, $7)"""
+WITH appended AS (
+  INSERT INTO directory.revision (version, kind, document, at_us, asked_by, approved_by, agreement_reference)
+  VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING version
+)
+INSERT INTO directory.notice (version, kind, party, line, text, decided_us, due_us)
+SELECT a.version, n.kind, n.party, n.line, n.text, n.decided_us, n.due_us FROM appended a,
+  unnest($8::smallint[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[])
+    WITH ORDINALITY AS n (kind, party, line, text, decided_us, due_us, o)
+ORDER BY n.o"""
 _FAILURES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, HostCancelled)
 
 
@@ -59,15 +67,16 @@ async def read_current(database: Database | PinnedConnection) -> Revision | None
     return None if row is None else Revision(**dict(row))
 
 
-async def append(database: Database | PinnedConnection, revision: Revision) -> None:
-    """Append a revision that follows the current one.
+async def append(database: Database | PinnedConnection, revision: Revision, notices: Sequence[NewNotice] = ()) -> None:
+    """Append a revision that follows the current one, with the notices it makes due: both, or neither.
 
     Durable when it returns. Raises: VersionMoved; StoreRefused without the right to; CommitUnknown, after which the
     current revision tells.
     """
     values = [getattr(revision, field) for field in revision.__struct_fields__]
+    told = [[getattr(notice, field) for notice in notices] for field in NewNotice.__struct_fields__]
     try:
-        await database.execute(_APPEND, *values, commit=True)
+        await database.execute(_APPEND, *values, *told, commit=True)
     except UniqueViolated as error:
         raise VersionMoved(revision.version) from error
 

@@ -1,8 +1,9 @@
 """The ledger's tables: a block in one statement, and reading back.
 
-COMMIT_SQL inserts the block and its claims together; it is durable when it returns. The claims come sorted, so that two
-workers that claim the same ids meet in one order and cannot deadlock. Errors say which uniqueness was met: a claim
-(another worker answered that id) or a block (the height is taken).
+COMMIT_SQL inserts the block and its claims together; it is durable when it returns. COMMIT_RIDDEN_SQL is the same with
+the block's batch of the provision history: both stand or neither does. The claims come sorted, so that two workers
+that claim the same ids meet in one order and cannot deadlock. Errors say which uniqueness was met: a claim (another
+worker answered that id) or a block (the height is taken).
 
 Not here: what a block means (gateway.ledger). Source: DESIGN sections 2 and 7.
 """
@@ -13,17 +14,23 @@ from typing import Any, ClassVar, Final, NamedTuple, Protocol
 import msgspec
 
 from gateway.store.errors import StoreError, UniqueViolated
+from gateway.store.provision import Batch
 from protocol.ledger import BlockKind, decode_header, header_hash
 
-COMMIT_SQL: Final = """
+_BLOCK_AND_CLAIMS: Final = """
 with b as (
   insert into ledger.block (stream, height, header, key_id, signature, entries) values ($1, $2, $3, $4, $5, $6)
-)
+){rider}
 insert into ledger.claim (party, request_id, turn, commitment, stream, height, idx)
 select c.party, c.request_id, c.turn, c.commitment, $1, $2, c.idx
 from unnest($7::text[], $8::bytea[], $9::smallint[], $10::bytea[], $11::int[])
   as c (party, request_id, turn, commitment, idx)
 """
+_RIDER: Final = """, p as (
+  insert into provision.batch (stream, height, year, at_us, subjects, sealed) values ($1, $2, $12, $13, $14, $15)
+)"""
+COMMIT_SQL: Final = _BLOCK_AND_CLAIMS.format(rider="")
+COMMIT_RIDDEN_SQL: Final = _BLOCK_AND_CLAIMS.format(rider=_RIDER)
 _BLOCK = "select header, key_id, signature, entries from ledger.block where stream = $1 and height = $2"
 
 
@@ -128,13 +135,18 @@ class LedgerStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def commit(self, draft: Writable, signature: bytes, key_id: str, claims: Sequence[Claim]) -> None:
-        """Insert a block with its claims, durably. Raises: ClaimConflict, BlockConflict, CommitUnknown, StoreError."""
+    async def commit(
+        self, draft: Writable, signature: bytes, key_id: str, claims: Sequence[Claim], batch: Batch | None = None
+    ) -> None:
+        """Insert a block with its claims and what it provided, if anything, durably.
+
+        Raises: ClaimConflict, BlockConflict, CommitUnknown, StoreError.
+        """
         ordered = sorted(claims, key=_claim_order)
         stream = draft.stream
         try:
             await self._connection.execute(
-                COMMIT_SQL,
+                COMMIT_SQL if batch is None else COMMIT_RIDDEN_SQL,
                 stream.id,
                 stream.height_next,
                 draft.header,
@@ -146,10 +158,11 @@ class LedgerStore:
                 [claim[2] for claim in ordered],
                 [claim[3] for claim in ordered],
                 [claim[4] for claim in ordered],
+                *(batch or ()),
                 commit=True,
             )
         except UniqueViolated as error:
-            if error.constraint.startswith("block"):
+            if error.constraint.startswith(("block", "batch")):
                 raise BlockConflict("the height is taken") from error
             raise ClaimConflict("a request id is claimed already") from error
 

@@ -53,24 +53,26 @@ async def _line_of(made: Made, running: Running, files: LineFiles) -> AsyncItera
 
 
 @pytest.mark.trio
-async def test_a_reload_takes_a_revocation_and_drops_no_line(made: Made, tmp_path: Path) -> None:
+async def test_a_reload_takes_a_revocation_closes_that_line_and_drops_no_other(made: Made, tmp_path: Path) -> None:
     files, serial = _second_certificate(made, tmp_path / "second")
     async with made.gateway() as gateway:
         pids = dict(gateway.pids)
-        async with made.line(gateway) as untouched, _line_of(made, gateway, files) as standing:
-            await standing.wait_open(20, all_slots=True)
-            sessions = [id(session) for line in (untouched, standing) for session in line._sessions.values()]
+        async with made.line(gateway) as untouched, _line_of(made, gateway, files) as revoked:
+            await revoked.wait_open(20, all_slots=True)
+            sessions = [id(session) for session in untouched._sessions.values()]
             _revoke(made, serial)
             os.kill(os.getpid(), signal.SIGHUP)
             with trio.fail_after(20):
-                while not await _refused(made, gateway, files):
-                    await trio.sleep(0.05)
+                while revoked.open_slots:
+                    await revoked.wait_notice()
+            assert await _refused(made, gateway, files)
+            with pytest.raises(LineError, match="REVOKED"):
+                await revoked.ask(Operation.INQUIRE_BY_CODE, by_code(), timeout_s=1)
             async with made.line(gateway) as fresh:
-                for line in (untouched, standing, fresh):
+                for line in (untouched, fresh):
                     result = await line.ask(Operation.INQUIRE_BY_CODE, by_code())
                     assert result.outcome == Outcome.EXACT
-            after = [id(session) for line in (untouched, standing) for session in line._sessions.values()]
-            assert after == sessions
+            assert [id(session) for session in untouched._sessions.values()] == sessions
         assert gateway.restarts == 0
         assert gateway.pids == pids
 

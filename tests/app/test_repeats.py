@@ -1,7 +1,7 @@
 """The same request id more than once: on two connections, on two workers, with another body, too often, disclaimed."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import trio
@@ -24,11 +24,11 @@ async def _once(line: LineClient, request_id: bytes, body: bytes, operation: int
 
 
 @asynccontextmanager
-async def _asking(made: Made) -> AsyncIterator[tuple[LineClient, LineClient]]:
-    """Two lines of the ministry; afterwards the ledger must hold."""
+async def _asking(made: Made, count: int = 2) -> AsyncIterator[list[LineClient]]:
+    """Clients of the ministry's line, each with its own connections; afterwards the ledger must hold."""
     async with made.gateway() as gateway:
-        async with made.line(gateway) as one, made.line(gateway) as other:
-            yield one, other
+        async with AsyncExitStack() as open_lines:
+            yield [await open_lines.enter_async_context(made.line(gateway)) for _ in range(count)]
         trust = made.dialling(gateway).trust
     await claims_hold(made, await entries_of(made, trust, closed=True))
 
@@ -41,14 +41,13 @@ async def test_one_id_on_many_connections_and_both_workers_at_once_is_charged_on
     async def ask(line: LineClient, request_id: bytes) -> None:
         results[request_id].append(await line.ask(Operation.INQUIRE_BY_CODE, by_code(), request_id=request_id))
 
-    async with _asking(made) as lines:
+    async with _asking(made, copies) as lines:
         for _ in range(rounds):
             request_id = lines[0].new_id()
             results[request_id] = []
             async with trio.open_nursery() as nursery:
                 for line in lines:
-                    for _ in range(copies // 2):
-                        nursery.start_soon(ask, line, request_id)
+                    nursery.start_soon(ask, line, request_id)
     for request_id, answers in results.items():
         assert [Outcome(answer.outcome) for answer in answers] == [Outcome.EXACT] * copies
         assert _cost(answers) == YEN, request_id.hex()

@@ -5,15 +5,20 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 import trio
 
+from gateway.app import supervisor
 from gateway.app.configuration import Configuration, ConfigurationError
 from gateway.app.supervisor import running_gateway
+from gateway.cli.serve import HARD_STOP_STATUS
 from tests.app.test_drain import lives
 from tests.kit.centre import Made, poll
 
@@ -72,40 +77,81 @@ async def test_a_port_in_use_is_one_line_with_its_remedy(made: Made) -> None:
     assert "choose another port" in said
 
 
-@pytest.mark.trio
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["drained", "killed"])
-async def test_the_command_leaves_no_child_whatever_ends_it(made: Made, tmp_path: Path, number: int) -> None:
+@asynccontextmanager
+async def _command(made: Made, directory: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """`sekisho serve` by DSN, ready; what it says is in directory/said."""
     text = (made.data / "sekisho.toml").read_text()
     dsns = "\n".join(f'{name}_dsn = "{getattr(made.dsns, name)}"' for name in ("gateway", "ops", "owner"))
     embedded = next(line for line in text.splitlines() if line.startswith("embedded"))
-    configuration = made.data / f"by-dsn-{number:d}.toml"
+    configuration = made.data / f"by-dsn-{directory.name}.toml"
     configuration.write_text(text.replace(embedded, dsns))
-    with (tmp_path / "said").open("wb") as said:
+    with (directory / "said").open("wb") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway.cli", "serve", "--config", str(configuration)], stdout=said, stderr=said
         )
     try:
-
-        async def ready() -> bool:
-            assert process.poll() is None, (tmp_path / "said").read_text()
-            return "metrics on" in (tmp_path / "said").read_text()
-
-        await poll(ready, within_s=30)
-        children = _children(process.pid)
-        assert len(children) == 3
-        process.send_signal(number)
-        status = await trio.to_thread.run_sync(lambda: process.wait(20))
+        await poll(lambda: _has_said(process, directory, "metrics on"), within_s=30)
+        yield process
     finally:
         process.kill()
         process.wait()
 
+
+async def _has_said(process: subprocess.Popen[bytes], directory: Path, text: str) -> bool:
+    said = (directory / "said").read_text()
+    assert process.poll() is None, said
+    return text in said
+
+
+async def _all_gone(children: set[int]) -> None:
     async def gone() -> bool:
         return not any(lives(pid) for pid in children)
 
     await poll(gone, within_s=20)
-    assert status == (0 if number == signal.SIGTERM else -signal.SIGKILL)
-    open_ends = await made.owner(
-        "select 1 from ledger.stream s where not exists (select from ledger.block b where b.stream = s.id"
-        " and b.height = (select max(height) from ledger.block where stream = s.id) and length(b.entries) = 0)"
+
+
+async def _open_ends(made: Made) -> int:
+    """Streams without their CLOSE."""
+    return len(
+        await made.owner(
+            "select 1 from ledger.stream s where not exists (select from ledger.block b where b.stream = s.id"
+            " and b.height = (select max(height) from ledger.block where stream = s.id) and length(b.entries) = 0)"
+        )
     )
-    assert not open_ends, "a stream was left without its CLOSE"
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["drained", "killed"])
+async def test_the_command_leaves_no_child_whatever_ends_it(made: Made, tmp_path: Path, number: int) -> None:
+    async with _command(made, tmp_path) as process:
+        children = _children(process.pid)
+        assert len(children) == 3
+        process.send_signal(number)
+        status = await trio.to_thread.run_sync(lambda: process.wait(20))
+    await _all_gone(children)
+    assert status == (0 if number == signal.SIGTERM else -signal.SIGKILL)
+    assert not await _open_ends(made), "a stream was left without its CLOSE"
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_ends_the_command_at_once_and_its_status_says_so(
+    made: Made, tmp_path: Path, number: int
+) -> None:
+    async with _command(made, tmp_path) as process:
+        children = _children(process.pid)
+        for pid in children:
+            os.kill(pid, signal.SIGSTOP)  # they cannot drain: without the second signal this would take DRAIN_S_MAX
+        process.send_signal(number)
+        await poll(lambda: _has_said(process, tmp_path, "draining"), within_s=10)
+        began = time.monotonic()
+        process.send_signal(number)
+        status = await trio.to_thread.run_sync(lambda: process.wait(20))
+        assert time.monotonic() - began < supervisor.DRAIN_S_MAX / 2
+    await _all_gone(children)
+    assert status == HARD_STOP_STATUS
+    assert "ended without draining" in (tmp_path / "said").read_text()
+    assert await _open_ends(made)
+    async with made.gateway():
+        pass
+    assert not await _open_ends(made), "the next start did not close what was left"

@@ -44,6 +44,8 @@ class Gauges:
 
     def count_fault(self, code: int) -> None: ...
 
+    def count_left(self) -> None: ...
+
 
 class Line:
     """A connection that keeps what it was told."""

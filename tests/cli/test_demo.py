@@ -58,6 +58,8 @@ def test_the_demo_shows_each_outcome_and_verifies_receipt_and_ledger(centre: Pat
         "SIGNATURE_INVALID",
         "receipt verified offline",
         "final in checkpoint",
+        "本人確認端末",
+        "https://127.0.0.1:",
         "ledger verified",
     ):
         assert words in said, words

@@ -74,7 +74,12 @@ CONTRACT = Contract(
         Terms(valid_from=date(2026, 4, 1), version=1, yen_per_record=10),
         Terms(valid_from=date(2027, 1, 1), version=2, yen_per_record=12, commission=1),
     ),
-    volume=Volume(records_per_request_max=3, records_per_staff_day_max=100, records_per_party_day_max=1000),
+    volume=Volume(
+        records_per_request_max=3,
+        records_per_staff_day_max=100,
+        records_per_line_day_max=500,
+        records_per_party_day_max=1000,
+    ),
 )
 
 

@@ -46,7 +46,15 @@ def suspension(scope: Scope, target: str = "", from_us: int = 0, until_us: int |
 
 
 def test_a_good_request_is_granted_at_the_terms_of_the_day() -> None:
-    assert ask() == Granted(terms_version=1, yen_per_record=10, commission=0, counterparty="centre")
+    assert ask() == Granted(
+        terms_version=1,
+        yen_per_record=10,
+        commission=0,
+        counterparty="centre",
+        volume=CONTRACT.volume,
+        history_searched=True,
+        my_number_allowed=False,
+    )
 
 
 def test_the_terms_change_at_midnight_in_japan() -> None:

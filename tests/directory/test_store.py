@@ -174,7 +174,7 @@ async def test_a_revision_that_does_not_follow_is_refused(database: Database) ->
 async def test_a_change_that_always_loses_gives_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     tries = 0
 
-    async def lose(_database: object, revision: store.Revision) -> None:
+    async def lose(_database: object, revision: store.Revision, _notices: object) -> None:
         nonlocal tries
         tries += 1
         raise store.VersionMoved(revision.version)

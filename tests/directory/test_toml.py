@@ -130,9 +130,9 @@ BAD: list[tuple[str, str, str, str]] = [
         "contract mlit inquiry 2019-04-01",
         "terms.commission",
     ),
-    ("records_per_staff_day_max = 1000\n", "", "[[contract]] 1", "volume.records_per_staff_day_max"),
+    ("records_per_staff_day_max = 1000000000\n", "", "[[contract]] 1", "volume.records_per_staff_day_max"),
     (
-        "records_per_staff_day_max = 1000",
+        "records_per_staff_day_max = 1000000000",
         "records_per_staff_day_max = 0",
         "contract mlit inquiry 2019-04-01",
         "volume.records_per_staff_day_max",

@@ -22,4 +22,4 @@ async def ask(db: Database, query: InquiryByCode | InquiryByName, *, request_id:
         return answer_by_code(query, found.row, KEYS)
     tokens = query_tokens(KEYS.index_key, query.name, query.address, query.birth)
     (by_name,) = await look_up_by_name(db, parties=["mlit"], request_ids=[request_id], tokens=[tokens], today=TODAY)
-    return answer_by_name(query, by_name.rows, KEYS)
+    return answer_by_name(query, by_name.rows, KEYS, history=True)

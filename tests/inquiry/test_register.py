@@ -9,7 +9,7 @@ import pytest
 
 from gateway.inquiry.cases import known_cases, known_residents
 from gateway.inquiry.errors import KeyMissing, RegisterCorrupt
-from gateway.inquiry.index import code_token, town_token
+from gateway.inquiry.index import code_token, query_tokens
 from gateway.inquiry.keys import load_keys, make_keys
 from gateway.inquiry.loading import load_synthetic
 from gateway.inquiry.record import decode_provided
@@ -100,7 +100,7 @@ async def test_a_name_token_moved_to_another_record_releases_nothing(database_ds
     async with register(database_dsn, 20) as (owner, gateway):
         await owner.execute(
             "insert into register.name_token select $1, record_id from register.record where code_token = $2",
-            town_token(KEYS.index_key, "架空太郎", "千葉市中央区千葉港"),
+            query_tokens(KEYS.index_key, "架空 太郎", "千葉市中央区千葉港1-1", None)[0],
             _two_tokens()[0],
         )
         with pytest.raises(RegisterCorrupt):

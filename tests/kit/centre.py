@@ -6,23 +6,25 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import trio
 
-from certs.material import TlsMaterial
 from gateway.app.configuration import Configuration, read_configuration
-from gateway.app.setup import SEED, make_centre
+from gateway.app.setup import ENVIRONMENT, SEED, make_centre
 from gateway.app.supervisor import Dsns, Running, running_gateway
+from gateway.directory.apply import Change, apply, load
+from gateway.directory.model import Document
+from gateway.host import run_guest
 from gateway.inquiry.cases import known_cases
-from gateway.line.dial import LineClient, open_line
-from gateway.peers.line_file import Dialling, read_line_file
+from gateway.line.dial import LineClient
+from gateway.peers.line_file import Dialling, line_from, read_line_file
 from gateway.store.embedded import EmbeddedPostgres
+from gateway.store.pool import open_database
 from protocol.messages import InquiryByCode, Operation, encode
 from protocol.outcomes import Outcome
 from protocol.peer import Result
@@ -60,6 +62,28 @@ class Made:
         async with running_gateway(self.configuration, dsns or self.dsns) as running:
             yield running
 
+    @asynccontextmanager
+    async def directory(self, alter: Callable[[Document], Document]) -> AsyncIterator[None]:
+        """The centre's directory altered, and put back at the end."""
+        before = await self._apply(alter)
+        try:
+            yield
+        finally:
+            await self._apply(lambda _: before)
+
+    async def _apply(self, alter: Callable[[Document], Document]) -> Document:
+        async def change() -> Document:
+            async with open_database(self.dsns.owner, size=1, role="test") as database:
+                document = (await load(database)).document
+                people = Change(asked_by="one", approved_by="two", reference="test", at_us=time.time_ns() // 1000)
+                await apply(database, alter(document), people)
+                return document
+
+        changed = await trio.to_thread.run_sync(lambda: run_guest(change, signals={}))
+        if changed is None:
+            raise KeyboardInterrupt
+        return changed
+
     def dialling(self, running: Running) -> Dialling:
         """The ministry's line file, read for the port that was given."""
         return read_line_file(self.data / "ministry", port=running.port)
@@ -67,9 +91,7 @@ class Made:
     @asynccontextmanager
     async def line(self, running: Running, *, all_slots: bool = True) -> AsyncIterator[LineClient]:
         """The ministry's line, open to every worker."""
-        dialling = self.dialling(running)
-        material = TlsMaterial(dialling.files, now=datetime.now(UTC))
-        async with open_line(dialling.target, material=material, trust=dialling.trust, sign=dialling.sign) as line:
+        async with line_from(self.dialling(running)) as line:
             await line.wait_open(20, all_slots=all_slots)
             yield line
 
@@ -87,7 +109,7 @@ async def _fetch(dsn: str, sql: str, args: tuple[object, ...]) -> list[Any]:
 
 
 @contextmanager
-def made_centre(directory: Path) -> Iterator[Made]:
+def made_centre(directory: Path, *, environment: str = ENVIRONMENT) -> Iterator[Made]:
     """Make a centre with ephemeral ports and keep its server running."""
     data = directory / "centre"
     make_centre(
@@ -96,6 +118,7 @@ def made_centre(directory: Path) -> Iterator[Made]:
         ops_port=0,
         workers=WORKERS,
         residents=RESIDENTS,
+        environment=environment,
         say=lambda _: None,
         progress=lambda _done, _of: None,
     )

@@ -1,6 +1,9 @@
-"""What must hold of the ledger after any fault: chains, signatures, claims, and each id charged exactly once."""
+"""What must hold of the ledger after any fault: chains, signatures, claims, and each id charged exactly once.
 
-from collections import defaultdict
+And of the provision history beside it: each record shown is in it exactly once, with its block.
+"""
+
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from gateway.store.ledger import split_entries
@@ -63,12 +66,24 @@ async def claims_hold(made: Made, entries: Mapping[tuple[bytes, int, int], Entry
     return first
 
 
+async def history_holds(made: Made, entries: Mapping[tuple[bytes, int, int], Entry]) -> None:
+    """Every block that shows records has a batch of as many, and nothing else has one."""
+    shown = Counter(
+        (stream, height)
+        for (stream, height, _), entry in entries.items()
+        if entry.outcome in (Outcome.EXACT, Outcome.VARIANT)
+    )
+    batches = await made.owner("select stream, height, length(subjects) / 16 from provision.batch")
+    assert {(row[0], row[1]): row[2] for row in batches} == shown
+
+
 async def prove(
     made: Made, trust: Trust, *, asked: Iterable[bytes], results: Mapping[bytes, Result], closed: bool = True
 ) -> dict[tuple[bytes, int, int], Entry]:
     """All of it, for a load whose every question was one resident's record. Returns: the entries."""
     entries = await entries_of(made, trust, closed=closed)
     first = await claims_hold(made, entries)
+    await history_holds(made, entries)
     ids = set(asked)
     assert ids == set(results), "an id was not answered"
     assert {result.outcome for result in results.values()} <= {Outcome.EXACT}

@@ -19,7 +19,8 @@ from certs.names import LineName
 from certs.profiles import CENTRE, LINE, Profile
 from gateway.ledger.block import build_block
 from gateway.ledger.stream import Stream, advance
-from gateway.line.accept import Acceptor, Connection
+from gateway.line.accept import Acceptor
+from gateway.line.connection import Connection
 from gateway.line.dial import Target
 from protocol import limits
 from protocol.centre import RequestsReceived
@@ -130,6 +131,8 @@ class FakeGate:
         self.open: list[Connection] = []
         self.ended: list[str] = []
         self.refused: list[FaultCode] = []
+        self.gone = 0
+        self.ahead_us = 0
         self.tamper = False
         self.signer = lines.CENTRE_LINE
         self._events: list[trio.Event] = []
@@ -139,7 +142,7 @@ class FakeGate:
         return self.material
 
     def now_us(self) -> int:
-        return now_us()
+        return now_us() + self.ahead_us
 
     def line_credit(self, name: LineName) -> int | None:
         return self.credit if name in self.keys else None
@@ -173,6 +176,10 @@ class FakeGate:
 
     def turned_away(self, code: FaultCode) -> None:
         self.refused.append(code)
+        self._tell()
+
+    def left(self) -> None:
+        self.gone += 1
         self._tell()
 
     def shares(self, name: LineName, requests: list[Request]) -> Iterator[BlockShare]:
@@ -238,7 +245,12 @@ class Centre:
 
 @asynccontextmanager
 async def serving(
-    gate: FakeGate, *, port: int = 0, connections_max: int = 100, heartbeat_ms: int = limits.HEARTBEAT_MS
+    gate: FakeGate,
+    *,
+    port: int = 0,
+    connections_max: int = 100,
+    connections_per_line_max: int = 50,
+    heartbeat_ms: int = limits.HEARTBEAT_MS,
 ) -> AsyncIterator[Centre]:
     """Serve on a loopback port while the block runs; several may share a port."""
     sock = trio.socket.socket()
@@ -246,7 +258,12 @@ async def serving(
     sock.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEPORT, 1)
     await sock.bind((HOST, port))
     sock.listen(64)
-    acceptor = Acceptor(gate, connections_max=connections_max, heartbeat_ms=heartbeat_ms)
+    acceptor = Acceptor(
+        gate,
+        connections_max=connections_max,
+        connections_per_line_max=connections_per_line_max,
+        heartbeat_ms=heartbeat_ms,
+    )
     async with trio.open_nursery() as nursery:
         listener = Listener(trio.SocketListener(sock))
         nursery.start_soon(acceptor.serve, [listener])

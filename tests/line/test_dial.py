@@ -4,18 +4,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
+import trio.testing
 
 from certs.names import LineName
 from certs.profiles import LINE
 from gateway.line import dial
-from gateway.line.dial import LineClient, LineError, open_line
+from gateway.line.dial import KeyFailed, LineClient, LineError, open_line
 from gateway.line.outbox import Outbox
+from hsm.errors import HsmUnavailable
 from protocol.errors import FaultCode
 from protocol.keys import Algorithm
 from protocol.messages import Operation
 from protocol.outcomes import Outcome
+from protocol.peer import Result
 from protocol.trust import Trust
 from tests.kit.lines import STRANGER
 from tests.line.kit import (
@@ -90,6 +94,89 @@ async def test_a_cancelled_ask_is_not_sent_again(ends: Ends) -> None:
         assert await _ask(client) == Outcome.NONE
     assert len(gate.asked) == 2
     assert gate.asked[0] != gate.asked[1]
+
+
+async def test_one_id_asked_twice_at_once_is_sent_once_and_both_get_the_answer(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    gate.answer = "nothing"
+    results: list[Result] = []
+    request = make_request()
+
+    async def ask(client: LineClient) -> None:
+        results.append(await client.ask_once(request))
+
+    async with serving(gate) as centre, dialling(centre, ends) as client:
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask, client)
+                await gate.until(lambda gate: len(gate.asked) == 1)
+                async with trio.open_nursery() as leaving:
+                    leaving.start_soon(ask, client)
+                    await trio.testing.wait_all_tasks_blocked()
+                    leaving.cancel_scope.cancel()
+                nursery.start_soon(ask, client)
+                await trio.testing.wait_all_tasks_blocked()
+                for share in gate.shares(FIRST, [request]):
+                    gate.open[0].respond(share)
+    assert len(gate.asked) == 1
+    assert len(results) == 2
+    assert results[0] is results[1]
+
+
+async def test_an_id_given_up_and_asked_again_takes_the_answer_of_the_first_sending(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    gate.answer = "nothing"
+    request = make_request()
+    async with serving(gate) as centre, dialling(centre, ends) as client:
+        with trio.move_on_after(30) as giving_up:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.ask_once, request)
+                await gate.until(lambda gate: len(gate.asked) == 1)
+                giving_up.cancel()
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.ask_once, request)
+                await trio.testing.wait_all_tasks_blocked()
+                for share in gate.shares(FIRST, [request]):
+                    gate.open[0].respond(share)
+    assert len(gate.asked) == 1
+
+
+async def test_another_question_under_an_id_that_is_being_asked_is_refused_at_once(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    gate.answer = "nothing"
+    request = make_request()
+    async with serving(gate) as centre, dialling(centre, ends) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(client.ask_once, request)
+        await gate.until(lambda gate: len(gate.asked) == 1)
+        with pytest.raises(LineError, match="ask under a new one"):
+            await client.ask_once(msgspec.structs.replace(request, body=request.body + b"x"))
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_key_that_does_not_sign_fails_the_asks_and_not_the_client(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    working = True
+
+    async def sign(signed: bytes) -> tuple[Algorithm, str, bytes]:
+        await trio.lowlevel.checkpoint()
+        if not working:
+            raise HsmUnavailable("the token is away")
+        return Algorithm.ES256, SIGNERS[FIRST].key_id, SIGNERS[FIRST].sign(signed)
+
+    async with (
+        serving(gate) as centre,
+        open_line(centre.target(FIRST), material=ends.peers[FIRST], trust=TRUST, sign=sign) as client,
+    ):
+        assert await _ask(client) == Outcome.NONE
+        working = False
+        for _ in range(2):  # in a frame, then in the HELLO of the next connection
+            with pytest.raises(KeyFailed, match="the token is away"):
+                await _ask(client)
+        await gate.until(lambda gate: not gate.open)
+        working = True
+        assert await _ask(client) == Outcome.NONE
+    assert len(gate.asked) == 2
 
 
 async def test_drain_moves_the_client_to_another_connection(ends: Ends) -> None:

@@ -11,6 +11,7 @@ import trio
 from certs.contexts import LineFiles
 from certs.material import TlsMaterial
 from certs.profiles import CENTRE, LINE
+from gateway.line import accept
 from protocol import limits
 from protocol.envelope import pack
 from protocol.errors import FaultCode
@@ -18,6 +19,7 @@ from protocol.frames import FrameType
 from protocol.handshake import Hello
 from protocol.handshake import encode as encode_hello
 from protocol.keys import Algorithm
+from protocol.peer import DrainReceived
 from tests.kit.lines import STRANGER
 from tests.line.kit import (
     CENTRE_NAME,
@@ -122,6 +124,117 @@ async def test_a_revoked_certificate_is_refused_after_the_lists_were_reloaded(tm
             assert await peer.fault() is FaultCode.CERTIFICATE_REFUSED
         assert gate.refused == [FaultCode.CERTIFICATE_REFUSED]
         await answered(centre, good)
+
+
+async def test_a_line_that_stands_is_closed_when_its_certificate_is_revoked_and_the_others_stay(tmp_path: Path) -> None:
+    pki = Pki(tmp_path)
+    centre_files, _ = pki.issue(CENTRE, CENTRE_NAME)
+    files, serial = pki.issue(LINE, FIRST)
+    material = TlsMaterial(centre_files, now=datetime.now(UTC))
+    gate = FakeGate(material)
+    async with (
+        serving(gate) as centre,
+        calling(centre, TlsMaterial(files, now=datetime.now(UTC))) as revoked,
+        calling(centre, pki.material(LINE, SECOND), SECOND) as good,
+    ):
+        await revoked.greet()
+        await good.greet()
+        await centre.acceptor.recheck()
+        assert len(gate.open) == 2, "nothing was revoked yet"
+        pki.authority.revoke(serial, now=datetime.now(UTC))
+        centre_files.crls.write_bytes(pki.authority.write_crl(now=datetime.now(UTC)))
+        material.reload(now=datetime.now(UTC))
+        await centre.acceptor.recheck()
+        assert await revoked.fault() is FaultCode.CERTIFICATE_REFUSED
+        await gate.until(lambda gate: gate.ended == ["CERTIFICATE_REFUSED"])
+        assert [each.name for each in gate.open] == [SECOND]
+        await good.tls.send_all(good.ask([make_request(1)]))
+        assert len(await good.results(1)) == 1
+
+
+async def test_a_line_whose_greeting_a_reload_overtook_is_judged_by_the_new_lists(tmp_path: Path) -> None:
+    pki = Pki(tmp_path)
+    centre_files, _ = pki.issue(CENTRE, CENTRE_NAME)
+    files, serial = pki.issue(LINE, FIRST)
+    material = TlsMaterial(centre_files, now=datetime.now(UTC))
+    gate = FakeGate(material)
+    async with serving(gate) as centre:
+        async with calling(centre, TlsMaterial(files, now=datetime.now(UTC))) as peer:
+            signing = gate.sign_welcome
+
+            async def reload_first(signed: bytes) -> tuple[Algorithm, str, bytes]:
+                pki.authority.revoke(serial, now=datetime.now(UTC))
+                centre_files.crls.write_bytes(pki.authority.write_crl(now=datetime.now(UTC)))
+                material.reload(now=datetime.now(UTC))
+                await centre.acceptor.recheck()
+                return await signing(signed)
+
+            gate.sign_welcome = reload_first  # type: ignore[method-assign]
+            await peer.greet()
+            assert await peer.fault() is FaultCode.CERTIFICATE_REFUSED
+        await gate.until(lambda gate: gate.ended == ["CERTIFICATE_REFUSED"])
+
+
+async def test_a_line_that_stands_is_closed_when_its_certificate_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accept, "WATCH_S", 0.02)
+    pki = Pki(tmp_path)
+    gate = FakeGate(pki.material(CENTRE, CENTRE_NAME))
+    short, _ = pki.issue(LINE, FIRST, days=1)
+    async with (
+        serving(gate) as centre,
+        calling(centre, TlsMaterial(short, now=datetime.now(UTC))) as ending,
+        calling(centre, pki.material(LINE, SECOND), SECOND) as good,
+    ):
+        await ending.greet()
+        await good.greet()
+        gate.ahead_us = 2 * 86_400_000_000
+        assert await ending.fault() is FaultCode.CERTIFICATE_REFUSED
+        await gate.until(lambda gate: gate.ended == ["CERTIFICATE_REFUSED"])
+        assert [each.name for each in gate.open] == [SECOND]
+
+
+async def test_a_peer_that_leaves_before_its_session_is_not_a_refused_certificate(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    async with serving(gate) as centre:
+        await (await trio.open_tcp_stream(HOST, centre.port)).aclose()
+        await gate.until(lambda gate: gate.gone == 1)
+        async with calling(centre, ends.peers[FIRST]):
+            pass
+        await gate.until(lambda gate: gate.gone == 2)
+        async with calling(centre, ends.peers[FIRST]) as peer:
+            await peer.tls.send_all(peer.hello()[:10])
+            await peer.tls.aclose()
+        await gate.until(lambda gate: gate.gone == 3)
+        assert not gate.refused
+
+
+async def test_a_peer_that_is_refused_and_does_not_wait_for_the_fault_counts_once(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    async with serving(gate) as centre:
+        for count in range(1, 11):
+            async with calling(centre, ends.peers[UNLISTED], UNLISTED):
+                pass
+            await gate.until(lambda gate, count=count: len(gate.refused) + gate.gone == count)  # type: ignore[misc]
+        await answered(centre, ends)
+        assert len(gate.refused) + gate.gone == 10
+        assert set(gate.refused) <= {FaultCode.LINE_UNKNOWN}
+
+
+async def test_asking_a_line_twice_to_drain_is_asking_once(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    async with serving(gate) as centre, calling(centre, ends.peers[FIRST]) as peer:
+        await peer.greet()
+        await gate.until(lambda gate: len(gate.open) == 1)
+        for _ in range(2):
+            gate.open[0].drain(5_000)
+        gate.open[0].finish()
+        seen: list[object] = []
+        while events := await peer.events():
+            seen += events
+        assert [type(event) for event in seen] == [DrainReceived]
+        await gate.until(lambda gate: gate.ended == ["drained"])
 
 
 async def _fails_in_tls(ends: Ends, call: Callable[[Centre], Awaitable[None]]) -> None:

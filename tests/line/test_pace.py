@@ -37,8 +37,7 @@ async def test_silence_after_tls_is_ended(ends: Ends, monkeypatch: pytest.Monkey
     gate = FakeGate(ends.centre)
     async with serving(gate) as centre:
         async with calling(centre, ends.peers[FIRST]) as peer:
-            with pytest.raises((trio.BrokenResourceError, AssertionError)):
-                await peer.fault()
+            assert await peer.fault() is FaultCode.HANDSHAKE_TIMEOUT
         assert gate.refused == [FaultCode.HANDSHAKE_TIMEOUT]
         monkeypatch.undo()
         await answered(centre, ends)
@@ -102,9 +101,27 @@ async def test_connections_beyond_the_bound_are_turned_away(ends: Ends) -> None:
             await one.greet()
             await two.greet()
             async with calling(centre, ends.peers[FIRST]) as three:
-                assert await three.fault() is FaultCode.SHUTTING_DOWN
+                assert await three.fault() is FaultCode.CONNECTIONS_EXCEEDED
         await gate.until(lambda gate: len(gate.ended) == 2)
         await answered(centre, ends)
+
+
+async def test_one_line_cannot_take_the_places_of_the_others(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    async with (
+        serving(gate, connections_max=3, connections_per_line_max=2) as centre,
+        calling(centre, ends.peers[FIRST]) as one,
+        calling(centre, ends.peers[FIRST]) as two,
+    ):
+        await one.greet()
+        await two.greet()
+        async with calling(centre, ends.peers[FIRST]) as three:
+            assert await three.fault() is FaultCode.CONNECTIONS_EXCEEDED
+        await answered(centre, ends)
+        await one.tls.aclose()
+        await gate.until(lambda gate: [each.name for each in gate.open] == [FIRST])
+        async with calling(centre, ends.peers[FIRST]) as again:
+            await again.greet()
 
 
 async def test_greetings_under_way_count_as_connections(ends: Ends) -> None:
@@ -114,7 +131,7 @@ async def test_greetings_under_way_count_as_connections(ends: Ends) -> None:
             await one.tls.send_all(one.hello())
             await two.tls.send_all(two.hello())
             await gate.until(lambda gate: len(gate.open) == 1 and len(gate.refused) == 1)
-        assert gate.refused == [FaultCode.SHUTTING_DOWN]
+        assert gate.refused == [FaultCode.CONNECTIONS_EXCEEDED]
 
 
 async def test_a_flood_of_strangers_is_accepted_only_up_to_its_bound(

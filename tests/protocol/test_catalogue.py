@@ -2,16 +2,18 @@
 
 import re
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import limits
+from protocol.approval import approval_digest
 from protocol.commitment import commitment_key, month_of, request_commitment, response_commitment
 from protocol.envelope import pack, unpack
 from protocol.errors import FaultCode, FaultReceivedError
 from protocol.keys import Algorithm
-from protocol.messages import BODY_DECODERS, BodyError, Operation, decode_body, encode
+from protocol.messages import BODY_DECODERS, Approve, BodyError, InquiryByCode, Operation, decode_body, encode
 from protocol.outcomes import CATALOGUE, Outcome
 from protocol.request_id import is_request_id, make_request_id, time_ms
 from tests.kit.lines import make_request
@@ -29,6 +31,8 @@ def test_the_limits_hold_together() -> None:
         ("CREDIT_REQUESTS_DEFAULT", 1),
         ("HANDSHAKE_FRAME_BYTES_MAX", 1 << 21),
         ("OUTPUT_BYTES_MAX", 1),
+        ("APPROVAL_DIGESTS_MAX", 90),
+        ("APPROVAL_LIFETIME_MS_MAX", 1_000),
         ("DEADLINE_MS_MAX", 10**9),
     ],
 )
@@ -125,9 +129,46 @@ def test_a_request_body_is_read_by_its_operation() -> None:
     assert encode(decode_body(Operation.INQUIRE_BY_CODE, good)) == good
     with pytest.raises(KeyError):
         decode_body(99, good)
-    for bad in (b"", b"\xc1", good + b"\0", b"\x91" * 5_000, b"\x95\xa1\xff" + good[8:], b"\xdc\x00\x05" + good[1:]):
+    for bad in (b"", b"\xc1", good + b"\0", b"\x91" * 5_000, b"\x96\xa1\xff" + good[9:], b"\xdc\x00\x06" + good[1:]):
         with pytest.raises(BodyError):
             decode_body(Operation.INQUIRE_BY_CODE, bad)
     with pytest.raises(BodyError, match="too long"):
         decode_body(Operation.INQUIRE_BY_CODE, bytes(limits.REQUEST_BODY_BYTES_MAX + 1))
     assert set(BODY_DECODERS) == set(Operation)
+
+
+QUESTION = InquiryByCode("pension", 1, "staff-1", "2026-0001", "00000000000")
+
+
+@given(approval=st.binary(min_size=16, max_size=16))
+def test_the_digest_of_a_question_does_not_depend_on_its_approval(approval: bytes) -> None:
+    approved = msgspec.structs.replace(QUESTION, approval=approval)
+    assert approval_digest(1, approved) == approval_digest(1, QUESTION)
+
+
+@pytest.mark.parametrize("field", ["affair", "step", "staff", "case", "code"])
+def test_the_digest_of_a_question_covers_every_field(field: str) -> None:
+    value = getattr(QUESTION, field)
+    other = msgspec.structs.replace(QUESTION, **{field: value + (1 if isinstance(value, int) else "1")})
+    assert approval_digest(1, other) != approval_digest(1, QUESTION)
+    assert approval_digest(2, QUESTION) != approval_digest(1, QUESTION)
+
+
+def test_an_operation_outside_its_field_has_no_digest() -> None:
+    for operation in (-1, 1 << 16):
+        with pytest.raises(ValueError, match="u16"):
+            approval_digest(operation, QUESTION)
+
+
+@pytest.mark.parametrize("digests", [[], [bytes(31)], [bytes(33)], [bytes(32)] * (limits.APPROVAL_DIGESTS_MAX + 1)])
+def test_an_approval_of_no_too_many_or_odd_digests_is_malformed(digests: list[bytes]) -> None:
+    good = Approve("pension", 1, "staff-2", "2026-0001", [bytes(32)] * limits.APPROVAL_DIGESTS_MAX, 1)
+    assert decode_body(Operation.APPROVE, encode(good)) == good
+    with pytest.raises(BodyError):
+        decode_body(Operation.APPROVE, encode(msgspec.structs.replace(good, digests=digests)))
+
+
+@pytest.mark.parametrize("approval", [b"", bytes(15), bytes(17)])
+def test_an_approval_id_of_another_length_is_malformed(approval: bytes) -> None:
+    with pytest.raises(BodyError):
+        decode_body(Operation.INQUIRE_BY_CODE, encode(msgspec.structs.replace(QUESTION, approval=approval)))

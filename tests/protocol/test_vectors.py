@@ -189,6 +189,20 @@ def test_a_response_content() -> None:
     assert rebuild({first + n: leaf(r[4]) for n, r in enumerate(responses)}, fields[5], proof) == fields[4]
 
 
+def test_the_digests_of_approved_questions() -> None:
+    v = load("approval")
+    approve = msgpack.unpackb(x(v["approve_body"]))
+    assert len(approve) == 6
+    for question, digest in zip(v["questions"], approve[4], strict=True):
+        *body, approval = msgpack.unpackb(x(question["body_with_approval"]))
+        assert approval == x(v["approval"])
+        bare = msgpack.packb([*body, None])
+        assert bare == x(question["body"])
+        operation = question["operation"].to_bytes(2, "big")
+        assert hashlib.sha256(b"sekisho/1 approved request\0" + operation + bare).digest() == digest
+        assert digest == x(question["digest"])
+
+
 def test_a_receipt_and_its_trust_bundle() -> None:
     v = load("receipt")
     bundle = msgpack.unpackb(x(v["trust_bundle"]))

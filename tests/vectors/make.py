@@ -9,8 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from protocol.approval import approval_digest
 from protocol.checkpoint import Checkpoint, NoteSignature, body_to_sign, format_note
 from protocol.commitment import commitment_key, month_of
 from protocol.envelope import pack
@@ -19,7 +21,18 @@ from protocol.handshake import Hello, Welcome, encode, hello_to_sign, welcome_to
 from protocol.keys import Algorithm, KeysError, context
 from protocol.ledger import BLOCK_CONTEXT, close_header, decode_entry, encode_header, header_hash
 from protocol.merkle import Tree
-from protocol.messages import Notice, NoticeKind, Operation, ReceiptQuery, Request, RequestBatch, ResponseBatch
+from protocol.messages import (
+    Approve,
+    InquiryByCode,
+    InquiryByName,
+    Notice,
+    NoticeKind,
+    Operation,
+    ReceiptQuery,
+    Request,
+    RequestBatch,
+    ResponseBatch,
+)
 from protocol.outcomes import Outcome
 from protocol.receipt import Finality, Opening, Proof, Receipt, encode_receipt
 from protocol.session import Sealer, derive_session, ephemeral_public
@@ -178,7 +191,40 @@ def make_receipt_vector(frozen: Frozen) -> dict[str, Any]:
     }
 
 
-MAKERS = {"handshake": make_handshake, "block": make_block_vector, "receipt": make_receipt_vector}
+def make_approval_vector(frozen: Frozen) -> dict[str, Any]:
+    """Two questions, their digests, the APPROVE body of both, and the bodies that use it."""
+    approval = make_id(9)
+    questions: list[tuple[Operation, InquiryByCode | InquiryByName]] = [
+        (Operation.INQUIRE_BY_CODE, InquiryByCode("pension", 1, "staff-1", "2026-0001", "00000000000")),
+        (
+            Operation.INQUIRE_BY_NAME,
+            InquiryByName("pension", 2, "staff-1", "2026-0002", "見本 太郎", "見本県見本市1-1", "1970-01-01", 1),
+        ),
+    ]
+    digests = [approval_digest(operation, body) for operation, body in questions]
+    approve = Approve("pension", 1, "staff-2", "2026-0001", digests, NOW_US + 600_000_000)
+    return {
+        "approval": approval.hex(),
+        "questions": [
+            {
+                "operation": int(operation),
+                "body": encode(body).hex(),
+                "digest": digest.hex(),
+                "body_with_approval": encode(msgspec.structs.replace(body, approval=approval)).hex(),
+            }
+            for (operation, body), digest in zip(questions, digests, strict=True)
+        ],
+        "approve_body": encode(approve).hex(),
+        "signatures": frozen.signatures,
+    }
+
+
+MAKERS = {
+    "handshake": make_handshake,
+    "block": make_block_vector,
+    "receipt": make_receipt_vector,
+    "approval": make_approval_vector,
+}
 
 
 def main() -> None:

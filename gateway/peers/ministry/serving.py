@@ -1,0 +1,137 @@
+"""Serving the terminals: Hypercorn on Trio, TLS 1.3, and a terminal's certificate before anything else.
+
+Hypercorn hands an application no client certificate. Its server is therefore subclassed: once the handshake stands, the
+SHA-256 of the certificate goes into the connection's state, from which scope["state"]["terminal"] is filled for every
+request of that connection. The gatehouse then asks the desk at each request whether the terminal may come in: one that
+is unknown, lost or past its date gets a page that says what to do, and the application is never called.
+
+Source: 002 別2-2(2), (4); RFC 8446.
+"""
+
+import html
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import hypercorn.trio.run
+import trio
+from hypercorn.config import Config
+from hypercorn.trio import serve
+from hypercorn.trio.tcp_server import TCPServer
+
+from gateway.peers.ministry.credentials import fingerprint, server_context
+from gateway.peers.ministry.desk import Desk
+from gateway.peers.ministry.errors import DeskRefused, Words
+
+GRACEFUL_TIMEOUT_S: Final = 3.0
+HEADERS_BYTES_MAX: Final = 16 << 10
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_HEADERS: Final = (
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+
+
+class TerminalConfig(Config):
+    """Hypercorn's configuration with a TLS context of our own."""
+
+    def __init__(self, directory: Path, bind: str) -> None:
+        super().__init__()
+        self.bind = [bind]
+        self.certfile = str(directory / "server.pem")  # that there are such files makes Hypercorn listen with TLS
+        self.keyfile = str(directory / "server.key")
+        self.accesslog = None  # the operation history says who did what
+        self.errorlog = logging.getLogger("hypercorn.error")
+        self.graceful_timeout = GRACEFUL_TIMEOUT_S
+        self.h11_max_incomplete_size = HEADERS_BYTES_MAX
+        self.include_server_header = False
+        self._context = server_context(directory)
+
+    def create_ssl_context(self) -> ssl.SSLContext:
+        """The context Hypercorn listens with."""
+        return self._context
+
+
+class _TerminalServer(TCPServer):
+    """Puts the terminal's fingerprint into the connection's state; other servers' connections are left alone."""
+
+    async def run(self) -> None:
+        if isinstance(self.config, TerminalConfig):
+            try:
+                with trio.fail_after(self.config.ssl_handshake_timeout):
+                    await self.stream.do_handshake()
+            except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
+                await trio.aclose_forcefully(self.stream.transport_stream)
+                return
+            der = self.stream.getpeercert(binary_form=True)
+            self.state = {**self.state, "terminal": fingerprint(der) if der else b""}
+        await super().run()
+
+
+hypercorn.trio.run.TCPServer = _TerminalServer  # type: ignore[attr-defined]  # the only place where it can be set
+
+
+class Gatehouse:
+    """An ASGI application that lets registered terminals through to another."""
+
+    def __init__(self, app: App, desk: Desk) -> None:
+        self._app = app
+        self._desk = desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI interface."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # there is no websocket behind here
+            await send({"type": "websocket.close"})
+            return
+        try:
+            await self._desk.terminal(scope["state"]["terminal"])
+        except DeskRefused as refused:
+            await send({"type": "http.response.start", "status": 403, "headers": list(_HEADERS)})
+            await send({"type": "http.response.body", "body": refusal_page(refused.words)})
+            return
+        await self._app(scope, receive, send)
+
+
+async def serve_terminals(
+    app: App,
+    desk: Desk,
+    directory: Path,
+    *,
+    bind: str,
+    shutdown: trio.Event | None = None,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve terminals until `shutdown` is set or the caller cancels; open requests then have a few seconds.
+
+    directory: of the credentials. bind: "host:port", port 0 for any. task_status.started gets the addresses.
+    Raises: OSError when the address cannot be bound; SetupIncomplete.
+    """
+    await serve(
+        Gatehouse(app, desk),  # type: ignore[arg-type]  # Hypercorn's own scope types are narrower than ASGI's
+        TerminalConfig(directory, bind),
+        shutdown_trigger=shutdown.wait if shutdown is not None else None,
+        task_status=task_status,
+    )
+
+
+def refusal_page(words: Words) -> bytes:
+    """A page on its own for a terminal that may not come in."""
+    ja, en, remedy_ja, remedy_en = (html.escape(text) for text in words)
+    return (
+        '<!doctype html><html lang="ja"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{ja} | {en}</title></head><body><main><h1>{ja}</h1><p>{remedy_ja}</p>"
+        f'<div lang="en"><h2>{en}</h2><p>{remedy_en}</p></div></main></body></html>'
+    ).encode()

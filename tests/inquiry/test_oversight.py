@@ -1,0 +1,141 @@
+"""The rules of check and balance, by tables of uses and refusals at chosen times."""
+
+import datetime as dt
+import random
+
+import msgspec
+import pytest
+
+from gateway.inquiry.oversight import Refusal, Thresholds, Use, analyse, is_off_hours, windows
+from gateway.store.pool import open_database
+from gateway.store.provision_candidates import CandidateStore
+from protocol.ledger import EntryKind
+from protocol.outcomes import Outcome
+
+JST = dt.timezone(dt.timedelta(hours=9))
+HOLIDAY = dt.date(2026, 11, 23)
+LIMITS = Thresholds(mass_search=3, off_hours=2, refusals=3, one_person=3, failed_approvals=2)
+
+
+def at(text):
+    return dt.datetime.fromisoformat(text).replace(tzinfo=JST).astimezone(dt.UTC)
+
+
+def use(when, *, staff="staff-001", subject=1, kind=EntryKind.FIRST, party="mlit"):
+    return Use(at(when), party, staff, subject.to_bytes(16, "big"), kind)
+
+
+def refused(when, outcome=Outcome.OUTSIDE_HOURS, *, line="line-1"):
+    return Refusal(at(when), "mlit", line, outcome)
+
+
+def found(uses=(), refusals=()):
+    return [
+        msgspec.structs.astuple(each)[:5] for each in analyse(uses, refusals, thresholds=LIMITS, holidays={HOLIDAY})
+    ]
+
+
+DAY = dt.date(2026, 11, 18)  # a Wednesday
+
+
+def test_a_search_in_mass_is_counted_by_staff_and_day_without_repeats():
+    day = [use(f"2026-11-18T10:0{n}", subject=n) for n in range(3)]
+    assert found(day) == [("mass-search", DAY, "staff mlit/staff-001", "mlit", 3)]
+    assert found([*day[:2], use("2026-11-18T10:09", kind=EntryKind.REPEAT)]) == []
+    assert found([*day[:2], use("2026-11-18T10:09", staff="staff-002")]) == []
+    assert found([*day[:2], use("2026-11-19T10:09")]) == []
+    assert found([*day[:2], use("2026-11-18T10:09", party="other")]) == []
+
+
+def test_the_day_is_that_of_japan():
+    before_midnight_utc = [
+        use(f"2026-11-18T0{n}:30", subject=n) for n in range(6, 9)
+    ]  # 21:30 to 23:30 UTC the day before
+    assert [each[1] for each in found(before_midnight_utc)] == [DAY]
+
+
+@pytest.mark.parametrize(
+    ("when", "off"),
+    [
+        ("2026-11-18T05:59", True),
+        ("2026-11-18T06:00", False),
+        ("2026-11-18T21:59", False),
+        ("2026-11-18T22:00", True),
+        ("2026-11-21T12:00", True),  # Saturday
+        ("2026-11-22T12:00", True),  # Sunday
+        ("2026-11-23T12:00", True),  # the directory's holiday, a Monday
+        ("2026-11-24T12:00", False),
+    ],
+)
+def test_night_weekend_and_holiday_are_off_hours(when, off):
+    assert is_off_hours(at(when), LIMITS, {HOLIDAY}) is off
+
+
+def test_a_night_within_one_day_is_understood():
+    early = Thresholds(night_from_hour=1, night_until_hour=5)
+    assert is_off_hours(at("2026-11-18T01:00"), early, set())
+    assert not is_off_hours(at("2026-11-18T23:00"), early, set())
+
+
+def test_use_off_hours_is_counted_by_staff_and_day():
+    assert found([use("2026-11-18T23:00"), use("2026-11-18T23:10", kind=EntryKind.REPEAT)]) == [
+        ("off-hours", DAY, "staff mlit/staff-001", "mlit", 2)
+    ]
+    assert found([use("2026-11-18T23:00"), use("2026-11-19T00:10")]) == []
+
+
+def test_one_person_asked_for_by_many_is_found_within_a_month():
+    three = [use(f"2026-11-{day}T10:00", staff=f"staff-{day}") for day in ("02", "18", "30")]
+    pseudonym = "person " + (1).to_bytes(16, "big").hex()
+    assert found(three) == [("one-person", dt.date(2026, 11, 1), pseudonym, "mlit", 3)]
+    assert found([*three[:2], use("2026-12-01T10:00", staff="staff-003")]) == []
+    assert found([*three[:2], use("2026-11-30T10:00", staff="staff-02")]) == []
+    (both,) = found([*three[:2], use("2026-11-30T10:00", party="other")])
+    assert both[3:] == ("", 3)
+
+
+def test_refusals_and_failed_approvals_are_counted_apart_by_line_and_day():
+    refusals = [refused(f"2026-11-18T10:0{n}") for n in range(3)]
+    assert found((), refusals) == [("refusals", DAY, "line mlit/line-1", "mlit", 3)]
+    approvals = [refused(f"2026-11-18T10:0{n}", Outcome.APPROVAL_INVALID) for n in range(2)]
+    assert found((), [*refusals[:2], *approvals]) == [("failed-approvals", DAY, "line mlit/line-1", "mlit", 2)]
+    assert found((), [*refusals[:2], refused("2026-11-18T10:09", line="line-2")]) == []
+
+
+def test_the_order_of_rows_does_not_matter():
+    uses = [use(f"2026-11-18T2{n % 4}:{n:02}", staff=f"staff-{n % 5}", subject=n % 3) for n in range(60)]
+    shuffled = random.Random(7).sample(uses, len(uses))
+    assert found(uses) == found(shuffled)
+    assert len(found(uses)) > 5
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "whole"),
+    [
+        ("2026-11-18", "2026-11-18", ("2026-11-01", "2026-11-30")),
+        ("2026-01-31", "2026-02-01", ("2026-01-01", "2026-02-28")),
+        ("2026-12-31", "2027-01-01", ("2026-12-01", "2027-01-31")),
+    ],
+)
+def test_a_period_is_widened_to_whole_months(first, last, whole):
+    assert windows(dt.date.fromisoformat(first), dt.date.fromisoformat(last)) == tuple(
+        map(dt.date.fromisoformat, whole)
+    )
+
+
+@pytest.mark.guest
+async def test_a_candidate_is_kept_once_and_a_closed_one_stays_closed(database_dsn):
+    uses = [use(f"2026-11-18T10:0{n}", subject=n) for n in range(3)]
+    some = analyse(uses, [], thresholds=LIMITS, holidays=set())
+    more = analyse([*uses, use("2026-11-18T11:00")], [], thresholds=LIMITS, holidays=set())
+    async with open_database(database_dsn.ops, role="test") as ops:
+        store = CandidateStore(ops)
+        assert [await store.keep(each, found_us=n) for n, each in enumerate((some, some, more, some))] == [1, 0, 0, 0]
+        (one,) = await store.open_ones()
+        assert (one.rule, one.count, one.found_us, one.closed_us) == ("mass-search", 4, 0, None)
+        assert await store.open_counts() == {"mass-search": 1}
+        assert await store.close(one.id, closed_by="auditor-1", finding="a planned check", at_us=9)
+        assert not await store.close(one.id, closed_by="auditor-2", finding="again", at_us=10)
+        assert await store.keep(more, found_us=11) == 0
+        assert await store.open_ones() == []
+        assert await store.open_counts() == {}
