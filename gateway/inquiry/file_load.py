@@ -40,7 +40,7 @@ from gateway.store.register_history import (
     write_notified,
 )
 
-INLINE_LINES_MAX: Final = 10_000
+INLINE_LINES_MAX: Final = 4_000
 """A file of so many lines is not worth starting processes for."""
 _PRIVATE: Final = 0o600
 _line_of = msgspec.json.Encoder().encode

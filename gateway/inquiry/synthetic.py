@@ -25,7 +25,14 @@ BLOCK: Final = 2_000
 _BODIES: Final = 10**10
 _STRIDE: Final = 6_180_339_887  # coprime to ten: every body is met once before any returns
 _LIVING_YEARS: Final = (1926, 2024)
-_HEISEI, _SHOWA, _REIWA = 1989, 1926, 2019
+_ERAS: Final = (
+    ((2019, 4), "令和"),
+    ((1989, 1), "平成"),
+    ((1926, 12), "昭和"),
+    ((1912, 7), "大正"),
+    ((1868, 0), "明治"),
+)
+"""Each with the last month that is not wholly its own."""
 
 
 class Municipality(msgspec.Struct, frozen=True):
@@ -83,8 +90,8 @@ def record_id(seed: int, number: int) -> bytes:
 
 
 def birth_in_words(year: int, month: int, words: str = "頃") -> str:
-    """An uncertain birth date as entries have it: 昭和10年3月頃."""
-    era, first = ("令和", _REIWA) if year >= _REIWA else ("平成", _HEISEI) if year >= _HEISEI else ("昭和", _SHOWA)
+    """An uncertain birth date as entries have it: 昭和10年3月頃. In the months of a change of era, the earlier one."""
+    first, era = next((first, era) for (first, after), era in _ERAS if (year, month) > (first, after))
     return f"{era}{year - first + 1}年{month}月{words}"
 
 
