@@ -1,4 +1,4 @@
-"""Terminals for tests: a desk served by mutual TLS in a thread of its own, and a real Chromium that comes with a certificate."""
+"""Terminals for tests: a desk served by mutual TLS in a thread, and a real Chromium that comes with a certificate."""
 
 import threading
 from collections.abc import Iterator
