@@ -5,6 +5,7 @@ whom), candidates for an incident, the partitions to come, and the endpoint for 
 Source: DESIGN sections 2, 4, 9 and 12.
 """
 
+import datetime as dt
 import os
 import signal
 import time
