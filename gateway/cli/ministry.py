@@ -93,7 +93,7 @@ async def _serve(ministry: Ministry, bind: str) -> None:
 
             async def listen(task_status: trio.TaskStatus[list[str]]) -> None:
                 await serve_terminals(
-                    make_app(desk),  # type: ignore[arg-type]  # Quart's scope types are narrower than ASGI's
+                    make_app(desk),
                     desk,
                     ministry.terminals,
                     bind=bind,
