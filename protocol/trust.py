@@ -21,10 +21,22 @@ class TrustError(ValueError):
     """A bundle that is malformed, or whose history its own root did not sign."""
 
 
+class TrustOwnerError(TrustError):
+    """A bundle whose key history is another centre's. Fields: centre (as the bundle says), owner (of the history)."""
+
+    def __init__(self, centre: str, owner: str) -> None:
+        super().__init__(
+            f"the trust bundle is of {centre!r}, and its key history is {owner!r}'s; ask for the right one"
+        )
+        self.centre = centre
+        self.owner = owner
+
+
 class Trust:
-    """A verified bundle: the centre's keys, parsed once each.
+    """A verified bundle: the centre's keys, parsed once each. The history is this centre's own, signed by the root.
 
     Fields: centre, role, environment, root (SPKI DER), history (as decoded), signed_history (its bytes).
+    Raises on construction: TrustError, TrustOwnerError.
     """
 
     def __init__(self, *, centre: str, role: str, environment: str, root: bytes, signed_history: bytes) -> None:
@@ -32,6 +44,8 @@ class Trust:
             self.history = verify_history(signed_history, root)
         except KeysError as error:
             raise TrustError(f"the trust bundle's key history is not signed by its root: {error}") from error
+        if self.history.owner != centre:
+            raise TrustOwnerError(centre, self.history.owner)
         self.centre = centre
         self.role = role
         self.environment = environment

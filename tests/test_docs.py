@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from gateway.app.configuration import CentreTable, DatabaseTable, KeystoreTable, LineTable, OpsTable
+from gateway.app.configuration import CentreTable, DatabaseTable, HistoryTable, KeystoreTable, LineTable, OpsTable
 from gateway.cli import root
 
 ROOT = Path(__file__).parents[1]
@@ -102,6 +102,7 @@ def test_every_field_of_the_configuration_is_explained() -> None:
         "keystore": KeystoreTable,
         "line": LineTable,
         "ops": OpsTable,
+        "history": HistoryTable,
     }
     text = read("docs/OPERATIONS.md")
     fields = [f"`[{table}] {field}`" for table, struct in tables.items() for field in struct.__struct_fields__]

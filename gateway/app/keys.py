@@ -11,6 +11,7 @@ from gateway.inquiry.provision import SECRET_BYTES, HistoryKeys, YearGone
 from gateway.store.ledger import LedgerStore
 from gateway.store.provision import ProvisionStore
 from hsm import calls
+from hsm.errors import KeyUnknown
 from hsm.interface import KeyStore
 from protocol.commitment import month_of
 from protocol.keys import Algorithm, Purpose
@@ -66,7 +67,7 @@ class MonthKeys:
                 return await calls.wrap(self._store, key_id, secrets.token_bytes(32), aad), key_id
 
             sealed, key_id = await self._ledger.month_key(month, create)
-            key = self._months[month] = await calls.unwrap(self._store, key_id, sealed, aad)
+            key = self._months[month] = await _unwrap(self._store, key_id, sealed, aad)
         self.by_day[int.from_bytes(request_id[:6], "big") // DAY_MS] = key
         return key
 
@@ -106,7 +107,16 @@ class YearKeys:
         return await calls.wrap(self._keystore, key_id, secrets.token_bytes(SECRET_BYTES), _year_aad(year)), key_id
 
     async def _unwrapped(self, year: int, sealed: bytes, key_id: str) -> HistoryKeys:
-        return HistoryKeys(year, await calls.unwrap(self._keystore, key_id, sealed, _year_aad(year)))
+        return HistoryKeys(year, await _unwrap(self._keystore, key_id, sealed, _year_aad(year)))
+
+
+async def _unwrap(store: KeyStore, key_id: str, sealed: bytes, aad: bytes) -> bytes:
+    """Unwrap; a key that another process sealed with since this one read the store is looked for once more."""
+    try:
+        return await calls.unwrap(store, key_id, sealed, aad)
+    except KeyUnknown:
+        await calls.refresh(store)
+        return await calls.unwrap(store, key_id, sealed, aad)
 
 
 def _year_aad(year: int) -> bytes:

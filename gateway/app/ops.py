@@ -1,7 +1,8 @@
 """The ops process: `python -m gateway.app.ops`, started by the supervisor.
 
 Checkpoints every second where there are new blocks, the projections people query (entries, and what was provided of
-whom), the partitions to come, and the endpoint for metrics and health. Source: DESIGN sections 2, 4 and 12.
+whom), candidates for an incident, the partitions to come, and the endpoint for metrics and health.
+Source: DESIGN sections 2, 4, 9 and 12.
 """
 
 import datetime as dt
@@ -17,6 +18,7 @@ from certs.names import CENTRE_PARTY
 from gateway.app.children import Birth, Word, configuration_path, read_birth, say
 from gateway.app.configuration import Configuration, ConfigurationError, address, read_configuration
 from gateway.app.keys import YearKeys, signer
+from gateway.app.overseeing import watch_candidates
 from gateway.app.telling import watch_overdue
 from gateway.app.work import Stop, now_us, refresh_keys, stop_with_parent
 from gateway.directory.hours import DAY_US, jst_date
@@ -95,6 +97,7 @@ async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None
             nursery.start_soon(_project_history, database, keystore)
             nursery.start_soon(watch_overdue, database, gauges, now_us)
             nursery.start_soon(_keep_house, database)
+            nursery.start_soon(watch_candidates, database, gauges, configuration.history.candidates, now_us)
             say(Word(ready=True, port=int(addresses[0].rsplit(":", 1)[1])))
             await stop.stopping.wait()
             nursery.cancel_scope.cancel()

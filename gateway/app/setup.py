@@ -35,8 +35,9 @@ from gateway.directory.apply import Change, apply
 from gateway.host import run_guest
 from gateway.inquiry.keys import make_keys
 from gateway.inquiry.loading import load_synthetic
-from gateway.store.embedded import EmbeddedPostgres
-from gateway.store.migrate import migrate
+from gateway.store.dsn import as_role
+from gateway.store.embedded import OWNER, EmbeddedPostgres
+from gateway.store.migrate import ROLES, migrate
 from gateway.store.pool import open_database
 from gateway.store.register import refresh_statistics
 from hsm.ceremony import SETS, KeySet, create_standard_keys, trust_of
@@ -55,6 +56,8 @@ SEED: Final = 20190401
 """Of the synthetic register: the day of the ministry agreement (002)."""
 RESIDENTS_DEFAULT: Final = 20_000
 RESIDENTS_MIN: Final = 100
+VERSION_MIN: Final = 150_000
+"""Of PostgreSQL, as server_version_num."""
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -87,10 +90,13 @@ def make_centre(
     say: Say,
     progress: Progress,
     token: TokenPlace | None = None,
+    owner_dsn: str | None = None,
     environment: str = ENVIRONMENT,
 ) -> None:
-    """Make a centre in `data`, with its keys in `token` where one is given.
+    """Make a centre in `data`, with its keys in `token` and its tables in a database of one's own where given.
 
+    owner_dsn: an empty database of PostgreSQL 15 or newer, as a role that owns it and may create roles;
+    sekisho_gateway and sekisho_ops are made there.
     Raises: SetupError; errors of the parts.
     """
     if is_made(data):
@@ -124,20 +130,68 @@ def make_centre(
         write_whole(data / "directory.toml", _directory_toml(ministry_keys).encode(), mode=PUBLIC)
 
         say("database")
-        with EmbeddedPostgres(data / "postgres") as server:
-            if not run_guest(_fill, server, data, centre_keys, residents, say, progress):
+        with _database(data, owner_dsn) as (dsns, passwords):
+            if owner_dsn is not None:
+                run_guest(_require_empty, owner_dsn)
+            if not run_guest(_fill, dsns[OWNER], passwords, data, centre_keys, residents, say, progress):
                 raise KeyboardInterrupt  # a signal ended the filling; the directory is begun again next time
-    configuration = _configuration_toml(port, ops_port, workers, token, environment)
+    configuration = _configuration_toml(
+        port, ops_port, workers, token, None if owner_dsn is None else dsns, environment
+    )
     write_whole(data / FILE_NAME, configuration.encode(), mode=PRIVATE)
     (data / ".unfinished").unlink()
 
 
+@contextmanager
+def _database(data: Path, owner_dsn: str | None) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """DSN by role, and the passwords to be set: of the embedded server while the block runs, or of another."""
+    if owner_dsn is not None:
+        passwords = {role: secrets.token_urlsafe(24) for role in ROLES}
+        yield {OWNER: owner_dsn, **{role: as_role(owner_dsn, role, passwords[role]) for role in ROLES}}, passwords
+        return
+    with EmbeddedPostgres(data / "postgres") as server:
+        yield {role: server.dsn(role) for role in (OWNER, *ROLES)}, {role: server.passwords[role] for role in ROLES}
+
+
+async def _require_empty(dsn: str) -> None:
+    """Whether a centre may be made there; one that stands must not be given other keys, nor its roles new passwords.
+
+    Raises: SetupError, StoreError.
+    """
+    async with open_database(dsn, size=1, role="setup") as database:
+        row = await database.fetchrow(
+            "select current_setting('server_version_num')::int, pg_catalog.current_setting('server_encoding'),"
+            " to_regclass('public.sekisho_migration') is not null,"
+            " exists (select from pg_catalog.pg_roles where rolname = any($1::text[]))",
+            list(ROLES),
+        )
+    if row is None:
+        raise SetupError("the database does not say what it is")
+    version, encoding, migrated, roles = row
+    if version < VERSION_MIN:
+        raise SetupError(f"the database is PostgreSQL {version // 10_000}; 15 or newer is needed")
+    if encoding != "UTF8":
+        raise SetupError(f"the database is encoded {encoding}; make one with `createdb --encoding=UTF8`")
+    if migrated:
+        raise SetupError("the database holds a centre, or an attempt at one; give an empty database")
+    if roles:
+        raise SetupError(
+            f"the roles {' and '.join(ROLES)} stand already on that server: if no centre uses them, drop them, else"
+            " give another server"
+        )
+
+
 async def _fill(
-    server: EmbeddedPostgres, data: Path, keystore: KeyStore, residents: int, say: Say, progress: Progress
+    dsn: str,
+    passwords: dict[str, str],
+    data: Path,
+    keystore: KeyStore,
+    residents: int,
+    say: Say,
+    progress: Progress,
 ) -> bool:
-    passwords = {role: password for role, password in server.passwords.items() if role != "sekisho_owner"}
-    await migrate(server.dsn(), passwords=passwords)
-    async with open_database(server.dsn(), size=2, role="setup") as database:
+    await migrate(dsn, passwords=passwords)
+    async with open_database(dsn, size=2, role="setup") as database:
         await apply(
             database,
             toml.read(data / "directory.toml"),
@@ -242,7 +296,18 @@ passphrase_file = "passphrase"
 """
 
 
-def _configuration_toml(port: int, ops_port: int, workers: int, token: TokenPlace | None, environment: str) -> str:
+def _configuration_toml(
+    port: int,
+    ops_port: int,
+    workers: int,
+    token: TokenPlace | None,
+    dsns: dict[str, str] | None,
+    environment: str,
+) -> str:
+    database = 'embedded = "postgres" # or gateway_dsn, ops_dsn and owner_dsn of a PostgreSQL 15 or newer'
+    if dsns is not None:
+        names = {"gateway_dsn": "sekisho_gateway", "ops_dsn": "sekisho_ops", "owner_dsn": OWNER}
+        database = "\n".join(f"{name} = {_toml_text(dsns[role])}" for name, role in names.items())
     uri = "software:keystore.sekisho" if token is None else token.uri
     passphrase_file = "passphrase" if token is None else str(token.pin_file.absolute())
     return f"""# A development inquiry centre, made by `sekisho init`. Paths are relative to this file.
@@ -253,7 +318,7 @@ environment = "{environment}"
 node = "node-1"
 
 [database]
-embedded = "postgres" # or gateway_dsn, ops_dsn and owner_dsn of a PostgreSQL 15 or newer
+{database}
 
 [keystore]
 uri = {_toml_text(uri)} # software:PATH or pkcs11:token=LABEL;module-path=PATH

@@ -185,7 +185,7 @@ async def _run(
         observer=worker,
     )
     searching = LedgerStore(slow)
-    months = MonthKeys(searching, keystore, now_us)
+    months = MonthKeys(LedgerStore(database), keystore, now_us)  # both lanes load them: no lane's own connection
 
     async def confirm(version: int) -> int:
         return (await holder.confirm(version)).version

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "inquire": "Ask one question over a line.",
     "ministry": "A ministry's server, its users and terminals.",
     "receipt": "Verify and show receipts, offline.",
+    "database": "Bring a database's schema to this version.",
     "register": "Load residents' notifications; see and keep the register.",
     "ledger": "Verify the ledger.",
     "history": "Who received what of whom.",

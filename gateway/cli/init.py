@@ -32,6 +32,13 @@ from gateway.app.setup import ENVIRONMENT, RESIDENTS_DEFAULT, RESIDENTS_MIN, Tok
     type=click.Path(path_type=Path),
     help="File with the token's PIN, readable by its owner only; it stays where it is. With --keystore.",
 )
+@click.option(
+    "--dsn",
+    envvar="SEKISHO_OWNER_DSN",
+    show_envvar=True,
+    help="Put the tables into an empty database of your own PostgreSQL 15 or newer: DSN of its owner, who may create"
+    " roles. Without it the directory has a server of its own.",
+)
 @click.option("--test-environment", is_flag=True, help="Make it a test environment (試験環境); see `sekisho serve`.")
 def command(
     data: Path,
@@ -41,6 +48,7 @@ def command(
     residents: int,
     keystore: str | None,
     passphrase_file: Path | None,
+    dsn: str | None,
     *,
     test_environment: bool,
 ) -> None:
@@ -67,6 +75,7 @@ def command(
         workers=workers,
         residents=residents,
         token=token,
+        owner_dsn=dsn,
         environment=TEST_ENVIRONMENT if test_environment else ENVIRONMENT,
     )
     flag = " --test-environment" if test_environment else ""
@@ -82,6 +91,7 @@ def make_with_progress(
     workers: int,
     residents: int,
     token: TokenPlace | None = None,
+    owner_dsn: str | None = None,
     environment: str = ENVIRONMENT,
 ) -> None:
     """make_centre with its steps and a bar on the console."""
@@ -101,6 +111,7 @@ def make_with_progress(
             workers=workers,
             residents=residents,
             token=token,
+            owner_dsn=owner_dsn,
             environment=environment,
             say=lambda text: bar.console.print(f"  {text}", highlight=False),
             progress=lambda done, of: bar.update(task, completed=done, total=of, visible=True),

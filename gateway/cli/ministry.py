@@ -121,7 +121,14 @@ def user() -> None:
 @data_option
 @click.argument("name")
 @click.option("--staff", required=True, help="Staff number, as the centre's directory has it.")
-@click.option("--right", "rights", type=click.Choice([*Right]), multiple=True, required=True, help="May be repeated.")
+@click.option(
+    "--right",
+    "rights",
+    type=click.Choice([right.value for right in Right]),
+    multiple=True,
+    required=True,
+    help="May be repeated.",
+)
 @click.option("--from", "valid_from", type=click.DateTime(["%Y-%m-%d"]), help="First day; today unless given.")
 @click.option("--until", "valid_until", type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
 @click.option("--trained", type=click.DateTime(["%Y-%m-%d"]), help="Day of the training; without it no use.")
@@ -131,7 +138,7 @@ def add_user(
     data: Path,
     name: str,
     staff: str,
-    rights: tuple[Right, ...],
+    rights: tuple[str, ...],
     valid_from: datetime | None,
     valid_until: datetime | None,
     trained: datetime | None,
@@ -276,7 +283,7 @@ def renew(data: Path, hosts: tuple[str, ...]) -> None:
 @command.command()
 @data_option
 @click.option("--user", "name", default="", help="Of one user only.")
-@click.option("--event", type=click.Choice([*Event]), help="Of one kind only.")
+@click.option("--event", type=click.Choice([event.value for event in Event]), help="Of one kind only.")
 @click.option("--case", default="", help="Of one 案件番号 only.")
 @click.option("--limit", type=click.IntRange(1, records.PAGE_MAX), default=HISTORY_SHOWN, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")

@@ -1,12 +1,12 @@
 """Folding addresses: prefecture, town, numbers and building, however they are written.
 
 An address is read into parts, and parts are compared: 千葉県千葉市中央区千葉港1丁目2番3号サンハイツ201号室 and
-千葉市中央区千葉港一の二の三 are one place, of which the second leaves something out. What is left out does not contradict:
-prefecture, county, 大字 and 字, Kyoto's streets, building and room. What is given twice must agree, units too: 1丁目2番 is
-not 1番2号.
+千葉市中央区千葉港一の二の三 are one place, of which the second leaves something out. What is left out does not
+contradict: prefecture, county, 大字 and 字, Kyoto's streets, building and room. What is given twice must agree, units
+too: 1丁目2番 is not 1番2号.
 
-Numerals in the names of towns are safe because 三ツ境 and 一番町 are nowhere cut, and because every numeral is turned to
-figures on both sides alike; only a number with a counter, a hyphen or nothing after it belongs to the numbers. The
+Numerals in the names of towns are safe because 三ツ境 and 一番町 are nowhere cut, and because every numeral is turned
+to figures on both sides alike; only a number with a counter, a hyphen or nothing after it belongs to the numbers. The
 reading may cut oddly where a town ends in a number; it cuts both addresses alike.
 
 Not here: grades (gateway.inquiry.matching). Source: DOMAIN 2.3; 住居表示に関する法律 2条 (街区方式, 道路方式).
@@ -76,7 +76,7 @@ _NUMBER: Final = re.compile(rf"(\d++)({_UNIT})?+(?![階棟室館F]|号[棟館室
 _NUMBERED: Final = re.compile(rf"([^\s\d{NUMERALS}{DASHES}]+)[0-9]+(丁目|番地)")
 """An address whose town is said by what stands before its first number, whatever the number is."""
 _UNITS: Final = {"丁": "丁目", "番地": "番"}
-_ROOM_WORDS: Final = re.compile(r"(?<=\d)(?:号[棟館室]?|[棟室館階]|F(?![A-Za-z]))+")
+_ROOM_WORDS: Final = re.compile(r"(?<=\d)(?:号[棟館室]?|[棟室館階]|F(?![A-Za-z]))+|(?<=[A-Za-z])棟")
 _ROOMS: Final = re.compile(r"\d+")
 
 

@@ -1,9 +1,10 @@
 """Kana for comparing, in two strengths.
 
 `same_sound` is spelling: what is read alike is written alike. Hiragana and 変体仮名 become katakana, small kana large,
-ヂ ヅ ヲ ヰ ヱ their modern sound, ヴァ バ, ゝ ヾ what they repeat, a long vowel mark the vowel it lengthens, ウ after the オ row
-オ: キョウコ, キヨウコ and キョーコ are one. `same_search` is for finding only: it also takes away voicing (ハ バ パ), makes ワ ハ,
-and drops vowels that lengthen: ヒロシ and ヒロジ, オオノ and オノ are found together, and are still different people.
+ヂ ヅ ヲ ヰ ヱ their modern sound, ヴァ バ, ゝ ヾ what they repeat, a long vowel mark the vowel it lengthens, and ウ
+after the オ row オ: キョウコ, キヨウコ and キョーコ are one. `same_search` is for finding only: it also takes away
+voicing (ハ バ パ), makes ワ ハ, and drops vowels that lengthen: ヒロシ and ヒロジ, オオノ and オノ are found together,
+and are still different people.
 
 Source: DOMAIN 2.3 (住民記録システム標準仕様書 2.1.2).
 """
@@ -27,7 +28,7 @@ _VOWEL: Final = {kana: vowel for vowel, row in _ROWS.items() for kana in row}
 _SYLLABLES: Final = (
     "A I U E O KA KI KU KE KO SA SI SU SE SO TA TI TU TE TO NA NI NU NE NO HA HI HU HE HO"
     " MA MI MU ME MO YA YU YO RA RI RU RE RO WA WI WE WO N SHI CHI TSU FU"
-).split()
+)
 _OF_SYLLABLES: Final = (
     "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワイエオンシチツフ"
 )
@@ -37,7 +38,7 @@ _HENTAIGANA: Final = range(0x1B002, 0x1B11F)
 
 def _hentaigana() -> dict[int, str]:
     """Code to katakana, by the name Unicode gives each: HENTAIGANA LETTER KA-3."""
-    of = dict(zip(_SYLLABLES, _OF_SYLLABLES, strict=True))
+    of = dict(zip(_SYLLABLES.split(), _OF_SYLLABLES, strict=True))
     names = {code: unicodedata.name(chr(code), "") for code in _HENTAIGANA}
     return {
         code: of[syllable]

@@ -5,12 +5,12 @@ same. A candidate with any field not the same is not the person. Of those left, 
 EXACT. One left, with differing fields: VARIANT. More: AMBIGUOUS, for folded equality alone never chooses between two
 people.
 
-A reading is weaker than a name. One that agrees only without voicing or long vowels (ヒロシ, ヒロジ) may be a brother's:
-it is accepted in a surname, where a house has one and registers spell it either way (ヤマザキ, ヤマサキ), and in a given name only if
-the birth date asked for is the same. Else the candidate stands in doubt, and whoever stands in doubt makes the question
-AMBIGUOUS, whose remedy is to ask with the birth date; alone or beside others, nobody is chosen by doubt.
+A reading is weaker than a name. One that agrees only without voicing or long vowels (ヒロシ, ヒロジ) may be a
+brother's: it is accepted in a surname, where a house has one and registers spell it either way (ヤマザキ, ヤマサキ),
+and in a given name only if the birth date asked for is the same. Else the candidate stands in doubt, and whoever stands
+in doubt makes the question AMBIGUOUS, whose remedy is to ask with the birth date; nobody is chosen by doubt.
 
-Former names and addresses are looked at only where the affair allows (`history`); 旧氏 and 通称 stand in the entry today.
+Former names and addresses are looked at only where the affair allows (`history`); 旧氏 and 通称 stand in today's entry.
 Source: DESIGN 9; DOMAIN 2.3; docs/PROTOCOL.md, Operations.
 """
 

@@ -16,11 +16,12 @@ label. All series exist from the start, at zero, so that a rate sees the first f
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from gateway.inquiry.oversight import RULES
 from gateway.ops.exposition import CHECKPOINT_TIMESTAMP
 from protocol.errors import FaultCode
 from protocol.limits import BLOCK_ENTRIES_MAX
@@ -203,7 +204,7 @@ class Metrics(ProcessMetrics):
 
 
 class OpsMetrics(ProcessMetrics):
-    """The ops process's metrics: the checkpoints it makes, the notices it watches."""
+    """The ops process's metrics: the checkpoints it makes, the notices it watches, candidates for an incident."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
@@ -213,6 +214,15 @@ class OpsMetrics(ProcessMetrics):
         self._overdue = self._gauge(
             "sekisho_notices_overdue", "Lines that were not told in time of a change of the directory", "livemax"
         )
+        candidates = Gauge(
+            "sekisho_history_candidates_open",
+            "Candidates for an incident in the provision history that nobody has closed",
+            ("rule",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._candidates = {rule: candidates.labels(rule) for rule in RULES}
+        self.set_candidates({})
 
     def set_checkpoint(self, *, made_at_us: int, blocks: int) -> None:
         """A checkpoint over so many blocks was made and is durable; no block is uncovered now."""
@@ -223,6 +233,11 @@ class OpsMetrics(ProcessMetrics):
     def set_notices_overdue(self, count: int) -> None:
         """So many lines should have been told by now of a suspension, its end, a stop, a fee or hours, and were not."""
         self._overdue.set(count)
+
+    def set_candidates(self, open_by_rule: Mapping[str, int]) -> None:
+        """How many are open of each rule; one that is left out has none."""
+        for rule, gauge in self._candidates.items():
+            gauge.set(open_by_rule.get(rule, 0))
 
     def set_uncovered(self, blocks: int) -> None:
         """So many blocks wait for a checkpoint; an idle gateway has none, however old its latest is."""

@@ -119,3 +119,12 @@ class ClusterBusy(EmbeddedError):
     def __init__(self, pid: int) -> None:
         super().__init__(f"process {pid} already serves this directory; stop it or choose another --data directory")
         self.pid = pid
+
+
+class DsnInvalid(StoreError):
+    """Not a connection URI."""
+
+    code = "dsn_invalid"
+
+    def __init__(self) -> None:
+        super().__init__("the DSN is not understood; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE")

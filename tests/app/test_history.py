@@ -170,3 +170,74 @@ async def test_a_code_nobody_has_is_said_and_still_written_down(made: Made) -> N
     assert done.returncode == 0
     assert "the register has nobody of this code" in done.stderr.decode()
     assert (await made.owner("select count(*) from provision.access"))[0][0] == before + 1
+
+
+@pytest.mark.trio
+async def test_a_year_past_its_retention_is_destroyed_by_two_people_and_the_statement_is_verified(
+    made: Made, tmp_path: Path
+) -> None:
+    await made.owner("insert into provision.year_key values (2015, 'wrapped', 'seal-1')")
+    await made.owner(
+        "insert into provision.batch values ($1, 0, 0, 2015, $2, 'sealed')", b"r" * 16, b"t" * 16 + b"u" * 16
+    )
+    others = await made.owner("select count(*) from provision.batch where year <> 2015")
+    two, alone = ("archivist-1", "head-1"), ("head-1", "head-1")
+
+    async def retire(asked_by: str, approved_by: str) -> subprocess.CompletedProcess[bytes]:
+        people = ("--asked-by", asked_by, "--approved-by", approved_by)
+        return await _sekisho(made, "retire", *people, "--out", str(tmp_path))
+
+    refused = await retire(*alone)
+    assert (refused.returncode, b"two people" in refused.stderr) == (1, True)
+    done = await retire(*two)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "2015: 2 records in 1 batches destroyed" in done.stdout.decode()
+    again = await retire(*two)
+    assert "destroyed" not in again.stdout.decode()
+    file = tmp_path / "retirement-2015.json"
+    verified = await _sekisho(made, "verify-retirement", str(file))
+    assert verified.returncode == 0, verified.stderr.decode()
+    assert "asked by archivist-1, approved by head-1" in verified.stdout.decode()
+    assert "nothing is left" in verified.stdout.decode()
+    assert await made.owner("select count(*) from provision.batch") == others
+    await made.owner(
+        "insert into provision.record_rest select $1, 0, 0, 2015, $1, now(), '', '', '', 1, '', $1,"
+        " gen_random_uuid(), 100, 1, 7",
+        b"r" * 16,
+    )
+    left = await _sekisho(made, "verify-retirement", str(file))
+    await made.owner("delete from provision.record where year = 2015")
+    assert (left.returncode, b"1 rows are left of 2015" in left.stderr) == (1, True)
+    file.write_bytes(file.read_bytes().replace(b'"records": 2', b'"records": 1'))
+    forged = await _sekisho(made, "verify-retirement", str(file))
+    assert (forged.returncode, b"not a retirement statement" in forged.stderr) == (1, True)
+
+
+@pytest.mark.trio
+async def test_candidates_are_found_shown_and_closed(made: Made) -> None:
+    await made.owner(
+        "insert into provision.record select $1, n, 0, 2026, $1,"
+        " '2026-03-02 15:00+09'::timestamptz + n * interval '1 s', 'mlit', 'line-1', 'vehicle-12-1', 1,"
+        " 'staff-mass', $1, gen_random_uuid(), 100, 1, 7 from generate_series(1, 100) n",
+        b"q" * 16,
+    )
+    period = ("--from", "2026-03-02", "--to", "2026-03-02")
+    try:
+        for new in ("1 件新規", "0 件新規"):
+            found = await _sekisho(made, "analyse", *period, *WHO)
+            assert new in found.stdout.decode(), found.stderr.decode()
+        shown = json.loads((await _sekisho(made, "analyse", *period, *WHO, "--json")).stdout)
+        (one,) = [each for each in shown if each["subject"] == "staff mlit/staff-mass"]
+        assert (one["rule"], one["window_on"], one["count"], one["closed_us"]) == (
+            "mass-search",
+            "2026-03-02",
+            100,
+            None,
+        )
+        closed = await _sekisho(
+            made, "close", str(one["id"]), "--closed-by", "auditor-1", "--finding", "a planned check"
+        )
+        assert closed.returncode == 0, closed.stderr.decode()
+        assert "staff-mass" not in (await _sekisho(made, "analyse", *period, *WHO)).stdout.decode()
+    finally:
+        await made.owner("delete from provision.record where staff = 'staff-mass'")

@@ -13,7 +13,7 @@ from protocol.messages import Disclaim, Operation, Request, encode
 from protocol.outcomes import Outcome
 from protocol.peer import Result
 from tests.kit.centre import WORKERS, Made, by_code
-from tests.kit.ledger_proof import YEN, claims_hold, entries_of
+from tests.kit.ledger_proof import YEN, claims_hold, entries_of, history_holds
 
 DEADLINE_MS = 5_000
 
@@ -30,7 +30,9 @@ async def _asking(made: Made, count: int = 2) -> AsyncIterator[list[LineClient]]
         async with AsyncExitStack() as open_lines:
             yield [await open_lines.enter_async_context(made.line(gateway)) for _ in range(count)]
         trust = made.dialling(gateway).trust
-    await claims_hold(made, await entries_of(made, trust, closed=True))
+    entries = await entries_of(made, trust, closed=True)
+    await claims_hold(made, entries)
+    await history_holds(made, entries)
 
 
 @pytest.mark.trio

@@ -32,7 +32,7 @@ def test_half_of_a_case_brings_that_case_before_it():
 @pytest.mark.slow
 def test_a_run_answers_everything_proves_a_sample_and_writes_the_file(tmp_path: Path):
     out = tmp_path / "latest.json"
-    arguments = ["--residents", "200", "--seconds", "0.5", "--data", str(tmp_path / "data"), "--json", str(out)]
+    arguments = ["--residents", "200", "--seconds", "0.5", "--json", str(out)]
     for case in ("alone", "best", "open-half", "names"):
         arguments += ["--case", case]
     outcome = CliRunner().invoke(main, arguments)

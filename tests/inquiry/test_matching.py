@@ -77,7 +77,8 @@ def vague(birth: str, sort: int | None) -> ResidentRecord:
         (asks(name="ヤマザキ ヒロシ", birth="1975-11-22"), [YAMAZAKI], NoMatch()),
         (asks(name="ヤマザキ ヒロシ", birth="1975-11-23"),
          [msgspec.structs.replace(YAMAZAKI, birth="昭和50年頃", birth_sort=19750000)], Ambiguous()),
-        (asks(name="ヤマザキ ヒロシ"), [YAMAZAKI, msgspec.structs.replace(YAMAZAKI, kana="ヤマザキ ヒロシ")], Ambiguous()),
+        (asks(name="ヤマザキ ヒロシ"), [YAMAZAKI, msgspec.structs.replace(YAMAZAKI, kana="ヤマザキ ヒロシ")],
+         Ambiguous()),
         (asks(name="ヤマサキ ヒロジ"), [msgspec.structs.replace(YAMAZAKI, kana="ヤマザキヒロジ")], Ambiguous()),
     ],
 )  # fmt: skip
@@ -118,7 +119,8 @@ RECORDS = st.builds(
         "", "", None, True, former, before,
     ),
     st.sampled_from(_NAMES), st.sampled_from(_NAMES[4:7]), st.sampled_from(_PLACES), st.sampled_from(_BIRTHS),
-    st.integers(0, 2), st.tuples() | st.tuples(st.sampled_from(_NAMES)), st.tuples() | st.tuples(st.sampled_from(_PLACES)),
+    st.integers(0, 2), st.tuples() | st.tuples(st.sampled_from(_NAMES)),
+    st.tuples() | st.tuples(st.sampled_from(_PLACES)),
 )  # fmt: skip
 QUERIES = st.builds(
     lambda name, address, birth, sex: InquiryByName("12-1", 1, "s", "c", name, address, birth, sex),

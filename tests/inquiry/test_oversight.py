@@ -6,11 +6,17 @@ import random
 import msgspec
 import pytest
 
+from gateway.inquiry.candidates import oversee
+from gateway.inquiry.history import project_all as project_all_history
 from gateway.inquiry.oversight import Refusal, Thresholds, Use, analyse, is_off_hours, windows
+from gateway.inquiry.reading import Period
+from gateway.ledger.projection import project_all as project_all_entries
 from gateway.store.pool import open_database
 from gateway.store.provision_candidates import CandidateStore
 from protocol.ledger import EntryKind
 from protocol.outcomes import Outcome
+from tests.inquiry.providing import Providing, keys_of, shown
+from tests.ledger.building import ledger_of
 
 JST = dt.timezone(dt.timedelta(hours=9))
 HOLIDAY = dt.date(2026, 11, 23)
@@ -139,3 +145,25 @@ async def test_a_candidate_is_kept_once_and_a_closed_one_stays_closed(database_d
         assert await store.keep(more, found_us=11) == 0
         assert await store.open_ones() == []
         assert await store.open_counts() == {}
+
+
+@pytest.mark.guest
+async def test_a_run_reads_whole_months_of_history_and_ledger_and_finds_nothing_twice(database_dsn):
+    async with ledger_of(database_dsn) as (store, ops):
+        writer = await Providing(store).open()
+        for day in ("02", "28"):  # the same person, by three numbers of staff over the month; twice at night
+            at_us = int(at(f"2026-10-{day}T23:00").timestamp() * 1_000_000)
+            pairs = [shown(int(day) * 10 + n, at_us=at_us, subject=1, staff=f"staff-{day}-{n}") for n in range(2)]
+            await writer.provide(*pairs, year=2026)
+        other = int(at("2026-11-04T10:00").timestamp() * 1_000_000)
+        await writer.provide(shown(999, at_us=other, subject=1, staff="staff-9"), year=2026)
+        await project_all_history(ops, keys_of)
+        await project_all_entries(ops)
+        await ops.execute("update ledger.entry set outcome = 206 where height = 0")
+        limits = Thresholds(mass_search=9, off_hours=1, refusals=2, one_person=4, failed_approvals=9)
+        period = Period(dt.date(2026, 10, 15), dt.date(2026, 11, 1))
+        for new in (6, 0):
+            found, kept = await oversee(ops, period, thresholds=limits, holidays=set(), found_us=1)
+            assert kept == new
+            assert [each.rule for each in found] == ["off-hours"] * 4 + ["one-person", "refusals"]
+        assert await CandidateStore(ops).open_counts() == {"off-hours": 4, "one-person": 1, "refusals": 1}

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
+from gateway.inquiry.oversight import RULES
 from gateway.ops.metrics import (
     ANSWERED,
     DECLINED,
@@ -113,7 +114,7 @@ def test_only_bounded_labels_exist() -> None:
     labels = {
         key for r in (registry, second) for family in r.collect() for sample in family.samples for key in sample.labels
     }
-    assert labels == {"operation", "outcome", "result", "fault", "le"}
+    assert labels == {"operation", "outcome", "result", "fault", "rule", "le"}
 
 
 def test_every_series_exists_before_the_first_request() -> None:
@@ -165,3 +166,13 @@ def test_a_checkpoint_covers_what_waited() -> None:
     assert registry.get_sample_value("sekisho_checkpoint_uncovered_blocks") == 0
     assert registry.get_sample_value("sekisho_checkpoint_blocks") == 12
     assert registry.get_sample_value("sekisho_checkpoint_timestamp_seconds") == 1_800_000_000.5
+
+
+def test_open_candidates_are_shown_by_rule_and_go_again() -> None:
+    registry = CollectorRegistry()
+    ops = OpsMetrics(registry)
+    for counts in ({"mass-search": 2, "a rule nobody knows": 9}, {}):
+        ops.set_candidates(counts)
+        for rule in RULES:
+            value = registry.get_sample_value("sekisho_history_candidates_open", {"rule": rule})
+            assert value == counts.get(rule, 0)

@@ -24,7 +24,7 @@ from protocol.receipt import (
     encode_receipt,
     verify_receipt,
 )
-from protocol.trust import TrustError, decode_trust, encode_trust
+from protocol.trust import TrustError, TrustOwnerError, decode_trust, encode_trust
 from tests.kit.lines import BLOCK, CHECKPOINT, ROOT, STRANGER, TRUST, Pair, Signer, make_block, make_request
 from tests.vectors import make
 
@@ -177,6 +177,13 @@ def test_a_trust_bundle_survives_its_file_and_any_other_root_is_refused() -> Non
             decode_trust(msgpack.packb(bad))
     with pytest.raises(TrustError):
         decode_trust(bytes((2 << 20) + 1))
+
+
+def test_a_trust_bundle_with_another_centres_history_is_refused_and_says_whose_it_is() -> None:
+    fields = msgpack.unpackb(encode_trust(TRUST))
+    with pytest.raises(TrustOwnerError) as caught:
+        decode_trust(msgpack.packb({**fields, "centre": "another"}))
+    assert (caught.value.centre, caught.value.owner) == ("another", TRUST.centre)
 
 
 FINAL = decode_receipt(bytes.fromhex(json.loads((Path(make.__file__).parent / "receipt.json").read_text())["receipt"]))

@@ -28,10 +28,8 @@ from gateway.peers.ministry.errors import DeskRefused, Words
 GRACEFUL_TIMEOUT_S: Final = 3.0
 HEADERS_BYTES_MAX: Final = 16 << 10
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+"""An ASGI application: scope, receive, send."""
 
 _HEADERS: Final = (
     (b"content-type", b"text/html; charset=utf-8"),
@@ -88,7 +86,7 @@ class Gatehouse:
         self._app = app
         self._desk = desk
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI interface."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
@@ -120,7 +118,7 @@ async def serve_terminals(
     Raises: OSError when the address cannot be bound; SetupIncomplete.
     """
     await serve(
-        Gatehouse(app, desk),  # type: ignore[arg-type]  # Hypercorn's own scope types are narrower than ASGI's
+        Gatehouse(app, desk),
         TerminalConfig(directory, bind),
         shutdown_trigger=shutdown.wait if shutdown is not None else None,
         task_status=task_status,

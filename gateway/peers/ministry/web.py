@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from quart import Response, request
+from quart import Response, abort, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
@@ -35,7 +35,12 @@ log = structlog.get_logger()
 
 UPLOAD_BYTES_MAX: Final = 1 << 20
 """A form with a receipt file."""
-STATIC: Final = Path(__file__).with_name("static")
+_STATIC: Final = Path(__file__).with_name("static")
+_ASSETS: Final = {
+    "tokens/tokens.css": "text/css; charset=utf-8",
+    "terminal.css": "text/css; charset=utf-8",
+    "terminal.js": "text/javascript; charset=utf-8",
+}
 
 
 def _now_us() -> int:
@@ -44,11 +49,19 @@ def _now_us() -> int:
 
 def make_app(desk: Desk, *, now_us: Callable[[], int] = _now_us) -> QuartTrio:
     """The application. `now_us` is the clock by which times left are shown; the desk keeps its own."""
-    app = QuartTrio("sekisho-ministry", static_folder=str(STATIC), static_url_path="/static")
+    app = QuartTrio("sekisho-ministry", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = UPLOAD_BYTES_MAX
     reception = Reception(desk, now_us=now_us)
     for part in (pages_sign_in, pages_asking, pages_approvals, pages_records):
         app.register_blueprint(part.routes(reception))
+
+    assets = {name: (_STATIC / name).read_bytes() for name in _ASSETS}
+
+    @app.get("/static/<path:name>")
+    async def asset(name: str) -> Response:
+        if name not in assets:
+            abort(404)
+        return Response(assets[name], content_type=_ASSETS[name])
 
     @app.get("/")
     async def start() -> Response:

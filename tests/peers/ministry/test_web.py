@@ -436,6 +436,13 @@ async def test_too_large_an_upload_is_refused(at: Terminal) -> None:
     assert response.status_code == 413
 
 
+async def test_only_the_pages_own_files_are_served(at: Terminal) -> None:
+    for name in ("terminal.css", "terminal.js", "tokens/tokens.css"):
+        assert (await at.go(f"/static/{name}")).status_code == 200
+    for name in ("tokens/LICENSE", "../web.py", "..%2fweb.py", ""):
+        assert (await at.go(f"/static/{name}")).status_code == 404
+
+
 async def test_the_style_sheet_uses_tokens_that_exist() -> None:
     static = Path(ministry.__file__).with_name("static")
     css = (static / "terminal.css").read_text(encoding="utf-8")
