@@ -2,7 +2,6 @@
 
 import os
 import socket
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -23,7 +22,14 @@ from protocol.outcomes import Outcome
 NAMES_MAX = 5_000
 
 
-def make(data: Path, *, workers: int, count: int, say: Callable[[str], None]) -> None:
+def make(
+    data: Path,
+    *,
+    workers: int,
+    count: int,
+    say: Callable[[str], None],
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> None:
     """Make the centre unless it is there already, and the subjects file beside it. Raises: SetupError."""
     if not is_made(data):
         make_centre(
@@ -33,7 +39,7 @@ def make(data: Path, *, workers: int, count: int, say: Callable[[str], None]) ->
             workers=workers,
             residents=count,
             say=say,
-            progress=lambda _done, _of: None,
+            progress=progress,
         )
     subjects_file(data).write_bytes(msgspec.msgpack.encode(subjects(count)))
 
@@ -44,12 +50,17 @@ def subjects_file(data: Path) -> Path:
 
 
 def subjects(count: int) -> Subjects:
-    """Everyone of the register whose record is current, and those who share name and address with nobody."""
-    people = list(residents(SEED, count, known_residents(SEED)))
-    held = Counter((each.record.name, each.record.address) for each in people)
-    current = [each.record for each in people if each.expires_on is None and each.superseded_on is None]
-    names = [(each.name, each.address) for each in current if held[each.name, each.address] == 1]
-    return Subjects(codes=[each.code for each in current], names=names[:NAMES_MAX])
+    """Everyone of the register whose record is current, and some who share name and address with nobody."""
+    codes: list[str] = []
+    held: dict[tuple[str, str], int] = {}
+    for each in residents(SEED, count, known_residents(SEED)):
+        if each.expires_on is None and each.superseded_on is None:
+            codes.append(each.record.code)
+            key = each.record.name, each.record.address
+            if key in held or len(held) < 2 * NAMES_MAX:
+                held[key] = held.get(key, 0) + 1
+    names = [key for key, times in held.items() if times == 1]
+    return Subjects(codes=codes, names=names[:NAMES_MAX])
 
 
 @asynccontextmanager

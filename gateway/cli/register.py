@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 import json
+import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -21,7 +22,7 @@ from gateway.cli.place import data_option, reached
 from gateway.directory.hours import jst_date
 from gateway.host import run_guest
 from gateway.inquiry.file_load import Loaded, load_file
-from gateway.inquiry.keys import load_keys
+from gateway.inquiry.keys import make_keys
 from gateway.inquiry.notification import FIELDS
 from gateway.inquiry.notified_file import Format
 from gateway.inquiry.preparing import PROCESSES_MAX
@@ -38,6 +39,7 @@ from gateway.store.register_history import (
     set_retention,
 )
 from hsm.opening import open_keystore, passphrase_from_file
+from protocol.keys import Purpose
 
 T = TypeVar("T")
 SAMPLE_SEED: Final = 20_260
@@ -99,7 +101,8 @@ def load(file: Path, form: Format | None, dsn: str | None, data: Path | None, pr
                 configuration.keystore_uri, lambda: passphrase_from_file(configuration.passphrase_file)
             )
             try:
-                keys = await load_keys(database, keystore)
+                seal = keystore.current(Purpose.SEAL, time.time_ns() // 1000).key_id
+                keys = await make_keys(database, keystore, seal, random=secrets.token_bytes)
             finally:
                 keystore.close()
             return await load_file(

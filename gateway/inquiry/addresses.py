@@ -73,6 +73,8 @@ _SPACES: Final = re.compile(r"\s+")
 _UNIT: Final = r"丁目|丁(?=[\d番]|$)|番地|番(?![町丁館街])|号(?![棟館室線])"
 _START: Final = re.compile(rf"\d++(?=(?:{_UNIT})|[-ノ]\d| |$|[A-Za-z]|(?![ツケノガ])[ァ-ヺ]{{2}})")
 _NUMBER: Final = re.compile(rf"(\d++)({_UNIT})?+(?![階棟室館F]|号[棟館室])([-ノ](?=\d))?")
+_NUMBERED: Final = re.compile(rf"([^\s\d{NUMERALS}{DASHES}]+)[0-9]+(丁目|番地)")
+"""An address whose town is said by what stands before its first number, whatever the number is."""
 _UNITS: Final = {"丁": "丁目", "番地": "番"}
 _ROOM_WORDS: Final = re.compile(r"(?<=\d)(?:号[棟館室]?|[棟室館階]|F(?![A-Za-z]))+|(?<=[A-Za-z])棟")
 _ROOMS: Final = re.compile(r"\d+")
@@ -112,6 +114,10 @@ def fold_address(address: str) -> FoldedAddress:
 
 def town_key(address: str) -> str:
     """Municipality and town, without prefecture and numbers: coarse on purpose, for finding candidates."""
+    numbered = _NUMBERED.match(address)
+    if numbered is not None and "京都市" not in numbered[1]:
+        # Towns repeat and house numbers do not: read so, most of a register's addresses are in the cache.
+        address = f"{numbered[1]}1{numbered[2]}"
     return fold_address(address).town
 
 

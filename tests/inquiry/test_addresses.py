@@ -124,3 +124,45 @@ def test_reading_an_address_loses_no_figure_and_only_its_prefecture_twice(addres
     assert folded.prefecture in ("", *PREFECTURES)
     assert fold_address(" " + address + "　") == folded
     assert len(set(PREFECTURES)) == 47
+
+
+PIECES = st.sampled_from(
+    [
+        "千葉県",
+        "千葉市",
+        "京都市中京区",
+        "印旛郡",
+        "酒々井町",
+        "大字",
+        "字",
+        "霞ケ",
+        "丸ノ",
+        "内",
+        "1",
+        "23",
+        "一",
+        "十二",
+        "丁目",
+        "番地",
+        "番",
+        "号",
+        "条",
+        "西",
+        "の",
+        "-",
+        "ー",
+        " ",
+        "　",
+        "４",
+        "上ル",
+        "通",
+        "三宅島",
+        "町",
+        "A",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=9).map("".join))
+def test_a_town_is_that_of_the_whole_address_whatever_is_read_of_it(address: str) -> None:
+    assert town_key(address) == fold_address(address).town

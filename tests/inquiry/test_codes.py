@@ -18,6 +18,7 @@ from gateway.inquiry.codes import (
     require_my_number,
 )
 from gateway.inquiry.errors import FieldInvalid
+from gateway.peers.ministry.showing import REASONS
 
 
 @given(st.integers(0, 10**11 - 1))
@@ -73,5 +74,6 @@ def test_a_wrong_code_is_refused_naming_the_field_and_the_remedy_but_not_the_cod
 def test_every_reason_has_a_group_and_a_term_of_its_own() -> None:
     assert {reason.group for reason in ChangeReason} == set(Group)
     assert len({reason.ja for reason in ChangeReason}) == len(ChangeReason)
+    assert {int(reason): reason.ja for reason in ChangeReason} == REASONS  # what a ministry's terminal shows
     counts = {group: sum(reason.group == group for reason in ChangeReason) for group in Group}
     assert counts == {Group.ENTRY: 9, Group.REMOVAL: 9, Group.AMENDMENT: 19}  # DOMAIN 2.1
