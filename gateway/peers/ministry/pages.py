@@ -13,11 +13,14 @@ import jinja2
 from gateway.peers.ministry.desk import STATE_WORDS
 from gateway.peers.ministry.eras import in_era
 from gateway.peers.ministry.errors import DeskRefused, Why
-from gateway.peers.ministry.marks import code_points, mark
+from gateway.peers.ministry.marks import characters, code_points, mark
 from gateway.peers.ministry.texts import TEXTS, Language, say
 
 JAPAN: Final = timezone(timedelta(hours=9), "JST")
 """Japanese civil time; there is no daylight saving."""
+
+DIFFERENCES_LISTED_MAX: Final = 6
+"""Differences listed under a value; an address in another notation has more, and all are marked in the value itself."""
 
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -98,5 +101,5 @@ _ENVIRONMENT: Final = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters.update(code_points=code_points, in_era=in_era)
-_ENVIRONMENT.globals.update(mark=mark, state_words=STATE_WORDS, known_fields=TEXTS)
+_ENVIRONMENT.filters.update(characters=characters, code_points=code_points, in_era=in_era)
+_ENVIRONMENT.globals.update(mark=mark, state_words=STATE_WORDS, known_fields=TEXTS, listed_max=DIFFERENCES_LISTED_MAX)
