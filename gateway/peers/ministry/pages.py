@@ -19,6 +19,12 @@ from gateway.peers.ministry.texts import TEXTS, Language, say
 JAPAN: Final = timezone(timedelta(hours=9), "JST")
 """Japanese civil time; there is no daylight saving."""
 
+ASSETS: Final[Mapping[str, str]] = {
+    "/static/tokens/tokens.css": "text/css; charset=utf-8",
+    "/static/terminal.css": "text/css; charset=utf-8",
+    "/static/terminal.js": "text/javascript; charset=utf-8",
+}
+"""The files of every page by their path, with their types: the same for everybody, and nothing else is served."""
 DIFFERENCES_LISTED_MAX: Final = 6
 """Differences listed under a value; an address in another notation has more, and all are marked in the value itself."""
 
@@ -65,23 +71,12 @@ def said_time(at_us: int, lang: Language) -> str:
     return f"{at.year}年{at.month}月{at.day}日 {at:%H時%M分%S秒}"
 
 
-def refused_page(refused: DeskRefused, lang: Language) -> str:
-    """A whole page for a refusal that ends before a session, such as a terminal that is not registered or lost."""
-    return render("refused.html", lang, **frame_without_session(), refused=refused, words=refused.words, advice=ADVICE)
+def turned_away(refused: DeskRefused) -> str:
+    """The page, in both languages, for a terminal that may not come in; nothing of it needs a session.
 
-
-def frame_without_session() -> dict[str, Any]:
-    """What the frame of a page needs where nobody is signed in and the line is not known."""
-    return {
-        "session": None,
-        "status": None,
-        "nav": "",
-        "work": None,
-        "waiting": 0,
-        "lock_ms": 0,
-        "here": "/",
-        "now_us": 0,
-    }
+    Of the pages' own files it uses ASSETS.
+    """
+    return render("turned_away.html", "ja", words=refused.words, steps=ADVICE[refused.why], why=refused.why)
 
 
 ADVICE: Final[Mapping[Why, str]] = {
@@ -102,4 +97,6 @@ _ENVIRONMENT: Final = jinja2.Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters.update(characters=characters, code_points=code_points, in_era=in_era)
-_ENVIRONMENT.globals.update(mark=mark, state_words=STATE_WORDS, known_fields=TEXTS, listed_max=DIFFERENCES_LISTED_MAX)
+_ENVIRONMENT.globals.update(
+    mark=mark, say=say, state_words=STATE_WORDS, known_fields=TEXTS, listed_max=DIFFERENCES_LISTED_MAX
+)
