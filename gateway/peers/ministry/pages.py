@@ -9,8 +9,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 import jinja2
+from msgspec.structs import replace
 
-from gateway.peers.ministry.desk import STATE_WORDS
+from gateway.peers.ministry.desk import STATE_WORDS, Answer, ShownField
 from gateway.peers.ministry.eras import in_era
 from gateway.peers.ministry.errors import DeskRefused, Why
 from gateway.peers.ministry.marks import characters, code_points, mark
@@ -63,6 +64,21 @@ def render(template: str, lang: Language, /, **values: Any) -> str:
     return _ENVIRONMENT.get_template(template).render(lang=lang, t=t, pick=pick, when=when, **values)
 
 
+def compared(answer: Answer) -> tuple[ShownField, ...]:
+    """An answer's fields, each beside what was asked: a name asked in kana stands beside the reading (ふりがな)."""
+    by_name = {field.name: field for field in answer.fields}
+    name, kana = by_name.get("name"), by_name.get("kana")
+    if name is None or kana is None or not _in_kana(name.asked) or _in_kana(name.value):
+        return answer.fields
+    moved = {"name": replace(name, asked=""), "kana": replace(kana, asked=name.asked)}
+    return tuple(moved.get(field.name, field) for field in answer.fields)
+
+
+def _in_kana(text: str) -> bool:
+    letters = [c for c in text if not c.isspace()]
+    return bool(letters) and all("ぁ" <= c <= "ヿ" or "ｦ" <= c <= "ﾟ" for c in letters)
+
+
 def said_time(at_us: int, lang: Language) -> str:
     """A time in Japan to the second: "2026年11月21日 14時05分09秒", or "2026-11-21 14:05:09 JST"."""
     at = datetime.fromtimestamp(at_us // 1_000_000, JAPAN)
@@ -98,5 +114,10 @@ _ENVIRONMENT: Final = jinja2.Environment(
 )
 _ENVIRONMENT.filters.update(characters=characters, code_points=code_points, in_era=in_era)
 _ENVIRONMENT.globals.update(
-    mark=mark, say=say, state_words=STATE_WORDS, known_fields=TEXTS, listed_max=DIFFERENCES_LISTED_MAX
+    compared=compared,
+    mark=mark,
+    say=say,
+    state_words=STATE_WORDS,
+    known_fields=TEXTS,
+    listed_max=DIFFERENCES_LISTED_MAX,
 )

@@ -167,6 +167,15 @@ async def test_a_variant_answer_marks_the_character_that_differs(at: Terminal, d
     assert "合成データ（実在の人物ではありません）" in at.text
 
 
+async def test_a_name_asked_in_kana_stands_beside_the_reading(at: Terminal) -> None:
+    await at.at_work()
+    await at.follow("/search/name", NAME_FORM | {"name": "タカハシ ハナコ"})
+    rows = re.findall(r'(?s)<th scope="row">([^<]+)</th>.*?<td class="asked"[^>]*>(.*?)</td>', at.text)
+    asked = {label: re.sub("<[^>]+>", "", cell) for label, cell in rows}
+    assert asked["ふりがな"] == "タカハシ ハナコ"
+    assert "タカハシ" not in asked["氏名"]
+
+
 async def test_variation_selectors_reach_the_centre_as_typed(at: Terminal, desk: FakeDesk) -> None:
     await at.at_work()
     await at.follow("/search/name", NAME_FORM | {"name": f"渡{SELECTED}太郎"})
