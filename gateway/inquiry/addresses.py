@@ -44,6 +44,7 @@ class FoldedAddress(NamedTuple):
     """
 
     prefecture: str
+    county: str
     town: str
     street: str
     numbers: tuple[tuple[str, str], ...]
@@ -52,10 +53,10 @@ class FoldedAddress(NamedTuple):
 
 
 _KANJI: Final = "\u4e00-\u9fff"
-_FOLDED_PREFECTURES: Final = tuple((fold_kanji(name), name) for name in PREFECTURES)
+_FOLDED_PREFECTURES: Final = {fold_kanji(name): name for name in PREFECTURES}
 # Cities that hold 郡 in their name, and counties that hold 市 or 村 in theirs.
 _COUNTY: Final = re.compile(
-    "^(?!大和郡山市|郡山市|郡上市|蒲郡市|小郡市)(?:余市|高市|田村|[北東西]村山|[^市区町村\\d]{1,4})郡(?=\\D{1,6}?[町村])"
+    "^(?!大和郡山市|郡山市|郡上市|蒲郡市|小郡市)((?:余市|高市|田村|[北東西]村山|[^市区町村\\d]{1,4})郡)(?=\\D{1,6}?[町村])"
 )
 _ISLAND: Final = re.compile("^(?:三宅島(?=三宅村)|八丈島(?=八丈町))")
 _DIVISION: Final = re.compile("大字|小字|(?<=.)(?<!文)字(?!$)")
@@ -83,12 +84,14 @@ def fold_address(address: str) -> FoldedAddress:
     """Read an address into parts that compare; every text is read, and none raises."""
     text = modern_katakana(fold_kanji(_SPACES.sub(" ", address).strip()))
     prefecture = ""
-    for folded, name in _FOLDED_PREFECTURES:
-        if text.startswith(folded):
-            prefecture, text = name, text[len(folded) :].lstrip()
+    for length in (3, 4):  # 千葉県, 神奈川県
+        if text[:length] in _FOLDED_PREFECTURES:
+            prefecture, text = _FOLDED_PREFECTURES[text[:length]], text[length:].lstrip()
             break
-    if "郡" in text:
-        text = _COUNTY.sub("", text)
+    county = ""
+    within = _COUNTY.match(text) if "郡" in text else None
+    if within is not None:
+        county, text = within[1], text[within.end() :].lstrip()
     elif "島" in text:
         text = _ISLAND.sub("", text)
     if "字" in text:
@@ -100,14 +103,16 @@ def fold_address(address: str) -> FoldedAddress:
             street = _SPACES.sub("", _figures(_STREET_WORDS.sub("", on[2]) + on[3]))
             text = on[1] + text[on.end() :]
     text = _LINK_NO.sub("ノ", _LINK_GA.sub("ケ", text))
-    text = _SPACE.sub("", _DASH.sub("", _DIGIT_DASH.sub("-", _figures(text))))
+    text = _DASH.sub("", _DIGIT_DASH.sub("-", _figures(text)))
+    if " " in text:
+        text = _SPACE.sub("", text)
     start = _START.search(text)
     if start is None:
-        return FoldedAddress(prefecture, text.replace(" ", "").casefold(), street, (), "", ())
+        return FoldedAddress(prefecture, county, text.replace(" ", "").casefold(), street, (), "", ())
     numbers, end = _numbers(text, start.start())
     building, rooms = _building(text[end:])
     town = text[: start.start()].replace(" ", "").casefold()
-    return FoldedAddress(prefecture, town, street, numbers, building, rooms)
+    return FoldedAddress(prefecture, county, town, street, numbers, building, rooms)
 
 
 def town_key(address: str) -> str:
@@ -119,7 +124,9 @@ def town_key(address: str) -> str:
 def same_place(one: str, other: str) -> bool:
     """Whether nothing in two addresses contradicts: one place, of which either may leave something out."""
     a, b = fold_address(one), fold_address(other)
-    if a.town != b.town or not _agree(a.prefecture, b.prefecture) or not _agree(a.street, b.street):
+    if a.town != b.town:
+        return False
+    if not (_agree(a.prefecture, b.prefecture) and _agree(a.county, b.county) and _agree(a.street, b.street)):
         return False
     shorter, longer = (a, b) if len(a.numbers) <= len(b.numbers) else (b, a)
     length = len(shorter.numbers)
