@@ -11,7 +11,7 @@ and in a given name only if the birth date asked for is the same. Else the candi
 in doubt makes the question AMBIGUOUS, whose remedy is to ask with the birth date; nobody is chosen by doubt.
 
 Former names and addresses are looked at only where the affair allows (`history`); 旧氏 and 通称 stand in today's entry.
-Source: DESIGN 9; DOMAIN 2.3; docs/PROTOCOL.md, Operations.
+Source: DESIGN 9; DOMAIN 2.3; docs/PROTOCOL.md, How an answer by name is graded.
 """
 
 from collections.abc import Iterator, Sequence
