@@ -60,8 +60,10 @@ _COUNTY: Final = re.compile(
 )
 _ISLAND: Final = re.compile("^(?:三宅島(?=三宅村)|八丈島(?=八丈町))")
 _DIVISION: Final = re.compile("大字|小字|(?<=.)(?<!文)字(?!$)")
-_LINK_GA: Final = re.compile(f"(?<=[{_KANJI}\\d])[ケガカ箇](?=[{_KANJI}])|(?<=[ァ-ヺ])ガ(?=[丘台])")
-_LINK_NO: Final = re.compile(f"(?<=[{_KANJI}\\d])[ノ之乃](?=[{_KANJI}\\d])")
+_LINK_GA: Final = re.compile(f"(?<=[{_KANJI}\\d])[ケガカ箇](?=[{_KANJI}])(?![{NUMERALS}])|(?<=[ァ-ヺ])ガ(?=[丘台])")
+_LINK_NO: Final = re.compile(
+    f"(?<=[{_KANJI}\\d])[ノ之乃](?=[{_KANJI}])(?![{NUMERALS}])|(?<=[{NUMERALS}\\d地番])[ノ之乃](?=[{NUMERALS}\\d])"
+)
 _STREET: Final = re.compile(
     rf"^(京都市.{{1,3}}?区)(.+(?:[上下]ガ?ル|[東西](?:入[ルリ]?|イル)))((?:[{NUMERALS}\d]+丁目)?(?:[東西南北]側)?)(?=[^\d{NUMERALS}])"
 )
@@ -72,7 +74,10 @@ _DASH: Final = re.compile(rf"(?<!\d)[{DASHES}]+|[{DASHES}]+(?!\d)")
 _SPACE: Final = re.compile(r"(?<!\d) +| +(?=丁目|番|号|$)")
 _SPACES: Final = re.compile(r"\s+")
 _UNIT: Final = r"丁目|丁(?=[\d番]|$)|番地|番(?![町丁館街])|号(?![棟館室線])"
-_START: Final = re.compile(rf"\d++(?=(?:{_UNIT})|[-ノ]\d| |$|[A-Za-z]|(?![ツケノガ])[ァ-ヺ]{{2}})")
+# A number begins the numbers where nothing but more of them, a building in kana or the end follows: 西12号北 is a town.
+_START: Final = re.compile(
+    rf"\d++(?=丁目|丁(?=[\d番]|$)|番地|[番号](?=[-ノ\d ァ-ヺA-Za-z]|$)|[-ノ]\d| |$|[A-Za-z]|(?![ツケノガ])[ァ-ヺ]{{2}})"
+)
 _NUMBER: Final = re.compile(rf"(\d++)({_UNIT})?+(?![階棟室館F]|号[棟館室])([-ノ](?=\d))?")
 _UNITS: Final = {"丁": "丁目", "番地": "番"}
 _ROOM_WORDS: Final = re.compile(r"(?<=\d)(?:号[棟館室]?|[棟室館階]|F(?![A-Za-z]))+|(?<=[A-Za-z])棟")
