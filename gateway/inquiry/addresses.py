@@ -76,7 +76,7 @@ _SPACES: Final = re.compile(r"\s+")
 _UNIT: Final = r"丁目|丁(?=[\d番]|$)|番地|番(?![町丁館街])|号(?![棟館室線])"
 # A number begins the numbers where nothing but more of them, a building in kana or the end follows: 西12号北 is a town.
 _START: Final = re.compile(
-    rf"\d++(?=丁目|丁(?=[\d番]|$)|番地|[番号](?=[-ノ\d ァ-ヺA-Za-z]|$)|[-ノ]\d| |$|[A-Za-z]|(?![ツケノガ])[ァ-ヺ]{{2}})"
+    r"\d++(?=丁目|丁(?=[\d番]|$)|番地|[番号](?=[-ノ\d ァ-ヺA-Za-z]|$)|[-ノ]\d| |$|[A-Za-z]|(?![ツケノガ])[ァ-ヺ]{2})"
 )
 _NUMBER: Final = re.compile(rf"(\d++)({_UNIT})?+(?![階棟室館F]|号[棟館室])([-ノ](?=\d))?")
 _UNITS: Final = {"丁": "丁目", "番地": "番"}
