@@ -29,6 +29,8 @@ from certs.errors import CertificateRefused, ProtocolNotAgreedError, Refusal
 from certs.material import TlsMaterial
 from certs.names import LineName
 from gateway.line.connection import FAULT_WRITE_S, Connection, Shown
+from gateway.line.tls import fault_in_tls
+from hsm.errors import HsmError
 from protocol import limits
 from protocol.centre import CentreLine, HelloReceived, RequestsReceived
 from protocol.errors import FaultCode, FaultReceivedError, LocalProtocolError, RemoteProtocolError
@@ -185,7 +187,7 @@ class Acceptor:
                 return None
             return await self._greet(tls, own, until, place)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            if _refused_in_tls(error):
+            if fault_in_tls(error) is not None:
                 self._gate.turned_away(FaultCode.CERTIFICATE_REFUSED)
             else:
                 self._gate.left()
@@ -281,7 +283,11 @@ class Acceptor:
             slots=self._gate.slots,
             heartbeat_ms=self._heartbeat_ms,
         )
-        algorithm, key_id, signature = await self._gate.sign_welcome(signed)
+        try:
+            algorithm, key_id, signature = await self._gate.sign_welcome(signed)
+        except HsmError as error:
+            log.error("welcome_not_signed", code=error.code)
+            raise RemoteProtocolError(FaultCode.INTERNAL, "the centre's key does not sign now") from error
         await tls.send_all(
             line.welcome(body, ephemeral=ephemeral, algorithm=algorithm, key_id=key_id, signature=signature)
         )
@@ -354,10 +360,3 @@ class Acceptor:
                 elif silent_s > beat_s and not connection.pinged:
                     connection.pinged = True
                     connection.put_sealed(connection.line.ping(os.urandom(8)))
-
-
-def _refused_in_tls(error: Exception) -> bool:
-    """Whether TLS found fault with the peer, or the peer with us; False when the connection only ended."""
-    cause = error.__cause__
-    ended = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-    return isinstance(cause, ssl.SSLError) and not isinstance(cause, ended)
