@@ -30,6 +30,7 @@ from certs.material import TlsMaterial
 from certs.names import LineName
 from gateway.line.connection import FAULT_WRITE_S, Connection, Shown
 from gateway.line.tls import fault_in_tls
+from hsm.errors import HsmError
 from protocol import limits
 from protocol.centre import CentreLine, HelloReceived, RequestsReceived
 from protocol.errors import FaultCode, FaultReceivedError, LocalProtocolError, RemoteProtocolError
@@ -282,7 +283,11 @@ class Acceptor:
             slots=self._gate.slots,
             heartbeat_ms=self._heartbeat_ms,
         )
-        algorithm, key_id, signature = await self._gate.sign_welcome(signed)
+        try:
+            algorithm, key_id, signature = await self._gate.sign_welcome(signed)
+        except HsmError as error:
+            log.error("welcome_not_signed", code=error.code)
+            raise RemoteProtocolError(FaultCode.INTERNAL, "the centre's key does not sign now") from error
         await tls.send_all(
             line.welcome(body, ephemeral=ephemeral, algorithm=algorithm, key_id=key_id, signature=signature)
         )

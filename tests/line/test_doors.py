@@ -12,6 +12,7 @@ from certs.contexts import LineFiles
 from certs.material import TlsMaterial
 from certs.profiles import CENTRE, LINE
 from gateway.line import accept
+from hsm.errors import HsmUnavailable
 from protocol import limits
 from protocol.envelope import pack
 from protocol.errors import FaultCode
@@ -235,6 +236,23 @@ async def test_asking_a_line_twice_to_drain_is_asking_once(ends: Ends) -> None:
             seen += events
         assert [type(event) for event in seen] == [DrainReceived]
         await gate.until(lambda gate: gate.ended == ["drained"])
+
+
+async def test_a_centre_whose_key_does_not_sign_says_so_and_takes_the_next_once_it_does(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    signing = gate.sign_welcome
+
+    async def away(signed: bytes) -> tuple[Algorithm, str, bytes]:
+        raise HsmUnavailable("the token is away")
+
+    async with serving(gate) as centre:
+        gate.sign_welcome = away  # type: ignore[method-assign]
+        async with calling(centre, ends.peers[FIRST]) as peer:
+            await peer.tls.send_all(peer.hello())
+            assert await peer.fault() is FaultCode.INTERNAL
+        assert gate.refused == [FaultCode.INTERNAL]
+        gate.sign_welcome = signing  # type: ignore[method-assign]
+        await answered(centre, ends)
 
 
 async def _fails_in_tls(ends: Ends, call: Callable[[Centre], Awaitable[None]]) -> None:
