@@ -11,8 +11,7 @@ from tests.kit.components import require
 
 ROOT = Path(__file__).parent.parent
 NEEDING = {
-    "softhsm2-util": "tests/hsm/test_refresh.py"
-    "::test_a_token_put_back_from_a_copy_is_refused_and_the_newer_records_stay",
+    "softhsm2-util": "tests/hsm/test_refresh.py::test_a_token_put_back_from_a_copy_is_refused_and_newer_records_stay",
     "promtool": "tests/ops/test_rules.py::test_five_in_ten_thousand_bad_never_alerts",
 }
 

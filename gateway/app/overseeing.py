@@ -37,7 +37,7 @@ class Gauges(Protocol):
 async def watch_candidates(
     database: Database, gauges: Gauges, thresholds: Thresholds, now_us: Callable[[], int]
 ) -> None:
-    """Look for candidates once an hour, from yesterday's month on, and count the open ones once a minute; for ever."""
+    """Look for candidates once an hour, from yesterday on, and count the open ones once a minute; for ever."""
     next_run = trio.current_time()
     while True:
         try:

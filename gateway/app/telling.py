@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 LOOK_AGAIN_S = 5.0
 """Without a hint; after a hint at once."""
-GATHER_S = 0.02
+GATHER_S = 0.05
 """Many lines that come back together are told with one look-up."""
 OVERDUE_LOOK_S = 5.0
 
@@ -47,7 +47,7 @@ class Overdue(Protocol):
 
 
 class Teller:
-    """One worker's. `wake` is called when the directory changed or a line came; `run` tells, for ever."""
+    """One worker's. It is told when the directory changed and when a line came; `run` tells, for ever."""
 
     def __init__(
         self, database: Database, *, connections: Callable[[], Iterable[Told]], now_us: Callable[[], int]
@@ -56,10 +56,18 @@ class Teller:
         self._connections = connections
         self._now_us = now_us
         self._woken = trio.Event()
+        self._all = True
+        self._came: set[tuple[str, str]] = set()
         self._last: int | None = None
 
-    def wake(self) -> None:
-        """There may be something to tell."""
+    def directory_changed(self) -> None:
+        """Any line may have to be told."""
+        self._all = True
+        self._woken.set()
+
+    def line_came(self, name: LineName) -> None:
+        """This one may have missed something."""
+        self._came.add((name.party, name.line))
         self._woken.set()
 
     async def run(self) -> None:
@@ -68,19 +76,25 @@ class Teller:
             try:
                 await self._tell()
             except StoreError as error:
+                self._all = True
                 log.warning("notices_wait", code=error.code)
-            with trio.move_on_after(LOOK_AGAIN_S):
+            with trio.move_on_after(LOOK_AGAIN_S) as patience:
                 await self._woken.wait()
                 await trio.sleep(GATHER_S)
+            self._all = self._all or patience.cancelled_caught
             self._woken = trio.Event()
 
     async def _tell(self) -> None:
+        everyone, came = self._all, self._came
+        self._all, self._came = False, set()
         latest = await latest_id(self._database)
-        last = latest if self._last is None else self._last
-        lines = {(connection.name.party, connection.name.line) for connection in self._connections()}
-        notices = await to_tell(self._database, after=last, lines=lines)
+        if self._last is None:
+            self._last = latest
+        here = {(connection.name.party, connection.name.line) for connection in self._connections()}
+        lines = here if everyone else here & came
+        notices = await to_tell(self._database, after=self._last if everyone else latest, lines=lines)
         by_line: dict[tuple[str, str], list[Told]] = {}
-        for connection in self._connections():
+        for connection in self._connections():  # those that are still here
             by_line.setdefault((connection.name.party, connection.name.line), []).append(connection)
         told = []
         for notice in notices:
@@ -93,10 +107,9 @@ class Teller:
             log.info("lines_told", count=len(told))
             await mark_sent(self._database, told, at_us=self._now_us())
         if len(notices) == NOTICES_MAX:
-            self._last = notices[-1].id
-            self.wake()
-        else:
-            self._last = max([latest, *(notice.id for notice in notices)])
+            self.directory_changed()
+        if everyone:
+            self._last = notices[-1].id if len(notices) == NOTICES_MAX else max([latest, *(n.id for n in notices)])
 
 
 async def watch_overdue(database: Database, gauges: Overdue, now_us: Callable[[], int]) -> None:

@@ -145,7 +145,7 @@ async def _run(
     ledger = LedgerStore(writing)
     gauges = Metrics(CollectorRegistry())
     teller = Teller(database, connections=lambda: list(worker.acceptor.connections), now_us=now_us)
-    holder.on_change(teller.wake)
+    holder.on_change(teller.directory_changed)
     worker = Worker(
         centre=Centre(role=role, environment=configuration.centre.environment, slot=slot, slots=birth.slots),
         material=material,
@@ -156,7 +156,7 @@ async def _run(
         connections_per_line_max=configuration.line.connections_per_line_max,
         heartbeat_ms=configuration.line.heartbeat_ms,
         now_us=now_us,
-        line_came=teller.wake,
+        line_came=teller.line_came,
     )
 
     async def open_stream(predecessor: bytes | None = None) -> Stream:

@@ -94,7 +94,7 @@ class Worker:
         connections_per_line_max: int = CONNECTIONS_PER_LINE_MAX,
         heartbeat_ms: int = limits.HEARTBEAT_MS,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
-        line_came: Callable[[], object] = lambda: None,
+        line_came: Callable[[LineName], object] = lambda _: None,
     ) -> None:
         self.role = centre.role
         self.environment = centre.environment
@@ -229,7 +229,7 @@ class Worker:
     def opened(self, connection: Connection) -> None:
         """See Gate."""
         log.info("line_opened", party=connection.name.party, line=connection.name.line)
-        self._line_came()
+        self._line_came(connection.name)
 
     def closed(self, connection: Connection, reason: str) -> None:
         """See Gate."""

@@ -166,7 +166,7 @@ def analyse(
     reference: str,
     as_json: bool,
 ) -> None:
-    """Look for candidates for an incident, in whole months, and show the open ones."""
+    """Look for candidates for an incident in these days and their months, and show the open ones."""
     until = last.date() if last else jst_date(now_us())
     period = _ordered(first.date() if first else until.replace(day=1), until)
     reading = _reading(asked_by, reference)

@@ -14,7 +14,8 @@ from gateway.app.configuration import TEST_ENVIRONMENT
 from gateway.cli.serve import TEST_BANNER
 from gateway.line.dial import LineClient
 from gateway.peers.line_file import Dialling, line_from, read_line_file
-from protocol.messages import InquiryByCode, InquiryByName, Operation, ReceiptQuery, Refusal, encode
+from protocol.approval import approval_digest
+from protocol.messages import Approve, InquiryByCode, InquiryByName, Operation, ReceiptQuery, Refusal, encode
 from protocol.outcomes import CATALOGUE, Outcome
 from protocol.peer import Result
 from protocol.receipt import Receipt, decode_receipt, encode_receipt, verify_receipt
@@ -22,6 +23,8 @@ from protocol.resident import decode_answer
 
 FINAL_S_MAX = 5.0
 """How long to wait for a checkpoint that makes the receipt final."""
+APPROVAL_S = 60
+"""How long an approval lasts that is made for one question."""
 FIELDS = ("code", "name", "kana", "former_surname", "alias", "birth", "sex", "address", "my_number")
 
 
@@ -36,6 +39,7 @@ FIELDS = ("code", "name", "kana", "former_surname", "alias", "birth", "sex", "ad
 @click.option("--step", type=int, default=1, show_default=True, help="1 受理, 2 審査, 3 応答.")
 @click.option("--staff", default="staff-001", show_default=True, help="Staff number.")
 @click.option("--case", required=True, help="案件番号, such as 2026-0001.")
+@click.option("--approver", help="Staff number of a second person, who approves this very question first.")
 @click.option("--id", "request_id", help="Request id to send again (32 hexadecimal digits); a new one otherwise.")
 @click.option("--receipt", type=click.Path(path_type=Path), help="Keep the receipt in this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -52,6 +56,7 @@ def command(
     step: int,
     staff: str,
     case: str,
+    approver: str | None,
     request_id: str | None,
     receipt: Path | None,
     *,
@@ -73,9 +78,11 @@ def command(
         body = InquiryByName(affair, step, staff, case, name, address, birth, sex)
     else:
         raise click.UsageError("give --code, or --name and --address")
+    if approver is not None and request_id is not None:
+        raise click.UsageError("--approver makes another question of it; leave --id out")
     own_id = _request_id(request_id)
     dialling = read_line_file(line, port=port)
-    result, kept, latency_ms = trio.run(_ask, dialling, body, own_id, receipt is not None, timeout)
+    result, kept, latency_ms = trio.run(_ask, dialling, body, approver, own_id, receipt is not None, timeout)
     if receipt is not None:
         if kept is None:
             raise click.ClickException("the outcome is not recorded, so there is no receipt; ask again")
@@ -101,6 +108,7 @@ def _request_id(text: str | None) -> bytes | None:
 async def _ask(
     dialling: Dialling,
     body: InquiryByCode | InquiryByName,
+    approver: str | None,
     request_id: bytes | None,
     want_receipt: bool,
     timeout_s: float,
@@ -109,6 +117,11 @@ async def _ask(
     async with line_from(dialling) as client:
         await client.wait_open(timeout_s)
         began = time.perf_counter()
+        if approver is not None:
+            approval = await _approve(client, operation, body, approver, timeout_s)
+            if approval.outcome != Outcome.APPROVED:
+                return approval, approval.receipt() if want_receipt else None, (time.perf_counter() - began) * 1000
+            body = msgspec.structs.replace(body, approval=approval.request.request_id)
         result = await client.ask(operation, encode(body), request_id=request_id, timeout_s=timeout_s)
         latency_ms = (time.perf_counter() - began) * 1000
         kept = result.receipt() if want_receipt else None
@@ -116,6 +129,21 @@ async def _ask(
             kept = await final_receipt(client, kept, result.request.request_id)
             verify_receipt(kept, dialling.trust)
     return result, kept, latency_ms
+
+
+async def _approve(
+    client: LineClient, operation: Operation, body: InquiryByCode | InquiryByName, approver: str, timeout_s: float
+) -> Result:
+    """A second person's approval of this question, for as long as it takes to ask it."""
+    approve = Approve(
+        affair=body.affair,
+        step=body.step,
+        staff=approver,
+        case=body.case,
+        digests=[approval_digest(operation, body)],
+        expires_at_us=time.time_ns() // 1000 + APPROVAL_S * 1_000_000,
+    )
+    return await client.ask(Operation.APPROVE, encode(approve), timeout_s=timeout_s)
 
 
 async def final_receipt(client: LineClient, receipt: Receipt, request_id: bytes) -> Receipt:

@@ -93,7 +93,7 @@ async def _serve(ministry: Ministry, bind: str) -> None:
 
             async def listen(task_status: trio.TaskStatus[list[str]]) -> None:
                 await serve_terminals(
-                    make_app(desk),  # type: ignore[arg-type]  # Quart's scope types are narrower than ASGI's
+                    make_app(desk),
                     desk,
                     ministry.terminals,
                     bind=bind,
@@ -147,24 +147,82 @@ def add_user(
     no_picture: bool,
 ) -> None:
     """Add user NAME; shows the enrolment for the authenticator once."""
-    pin = _secret(pin_file, "PIN (暗証番号)")
-    secret = new_secret()
+    pin_hash, secret = hash_pin(_secret(pin_file, "PIN (暗証番号)")), new_secret()
     with opened_ministry(data) as ministry, ministry.store.transaction():
         people.add_user(
             ministry.store,
             user=name,
             staff=staff,
             rights=frozenset(Right(right) for right in rights),
-            pin_hash=hash_pin(pin),
+            pin_hash=pin_hash,
             totp_secret=secret,
             valid_from=valid_from.date() if valid_from else _today(),
             valid_until=valid_until.date() if valid_until else None,
             trained_on=trained.date() if trained else None,
         )
         _record(ministry, Event.USER, f"add {name}")
-    click.echo(f"user {name} added. Enrol the authenticator now; this is shown once:\n  {enrolment_uri(secret, name)}")
-    if not no_picture:
-        segno.make(enrolment_uri(secret, name), micro=False).terminal(out=sys.stdout, compact=True)
+    click.echo(f"user {name} added")
+    _show_enrolment(secret, name, picture=not no_picture)
+
+
+@user.command("set")
+@data_option
+@click.argument("name")
+@click.option(
+    "--right",
+    "rights",
+    type=click.Choice([right.value for right in Right]),
+    multiple=True,
+    help="The rights from now on.",
+)
+@click.option("--until", "valid_until", type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
+@click.option("--trained", type=click.DateTime(["%Y-%m-%d"]), help="Day of the training.")
+@click.option("--new-pin", is_flag=True, help="Set another PIN; asked for, or from --pin-file.")
+@click.option("--pin-file", type=click.Path(path_type=Path), help="File with the new PIN (0600).")
+@click.option("--new-authenticator", is_flag=True, help="Another secret; the old authenticator's codes end.")
+def set_user(
+    data: Path,
+    name: str,
+    rights: tuple[str, ...],
+    valid_until: datetime | None,
+    trained: datetime | None,
+    pin_file: Path | None,
+    *,
+    new_pin: bool,
+    new_authenticator: bool,
+) -> None:
+    """Change user NAME: rights, period, training, PIN, authenticator."""
+    change_pin = new_pin or pin_file is not None
+    pin_hash = hash_pin(_secret(pin_file, "PIN (暗証番号)")) if change_pin else None
+    secret = new_secret() if new_authenticator else None
+    with opened_ministry(data) as ministry, ministry.store.transaction():
+        people.change_user(
+            ministry.store,
+            name,
+            rights=frozenset(Right(right) for right in rights) or None,
+            pin_hash=pin_hash,
+            totp_secret=secret,
+            valid_until=valid_until.date() if valid_until else None,
+            trained_on=trained.date() if trained else None,
+        )
+        parts = {
+            "rights": rights,
+            "until": valid_until,
+            "trained": trained,
+            "pin": pin_hash,
+            "authenticator": secret,
+        }
+        _record(ministry, Event.USER, f"set {name} {' '.join(part for part, given in parts.items() if given)}")
+    click.echo(f"user {name} changed")
+    if secret is not None:
+        _show_enrolment(secret, name, picture=True)
+
+
+def _show_enrolment(secret: str, name: str, *, picture: bool) -> None:
+    uri = enrolment_uri(secret, name)
+    click.echo(f"Enrol the authenticator now; this is shown once:\n  {uri}")
+    if picture:
+        segno.make(uri, micro=False).terminal(out=sys.stdout, compact=True)
 
 
 @user.command("lock")

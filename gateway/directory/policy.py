@@ -124,28 +124,26 @@ class Standing:
         return self.from_us <= at_us < self.until_us
 
     def decide(
-        self, operation: int, affair: str, step: int, staff: str, case: str, count: int = 1, approved: int = 0
+        self, operation: int, affair: str, step: int, staff: str, case: str, count: int = 1
     ) -> Granted | Refused:
         """Decide one request.
 
-        `count` is how many records it wants at most; `approved` how many a second person has approved for these very
-        requests (the approval itself is checked by gateway.inquiry.approval), which then stands in for the limit.
-        RECEIPT and DISCLAIM need no affair, step, staff or case.
+        `count` is how many records it wants at most. How many were asked for on this day, and what a second person
+        approved, is not looked at here (gateway.inquiry.volume, gateway.inquiry.approval). For APPROVE, `staff` is the
+        approver. RECEIPT and DISCLAIM need no affair, step, staff or case.
         """
         granted = self._grants.get((operation, affair, step, staff))
         if granted is not None and count <= self._records_max and _case_ok(case):
             return granted
         if operation in _ABOUT_RECORDS:
             return self._about_records
-        return self._decide(operation, affair, step, staff, case, count, approved)
+        return self._decide(operation, affair, step, staff, case, count)
 
     def may_approve(self, staff: str) -> bool:
         """Whether a member of this party's staff may approve a volume now: active, trained, with the right."""
         return self.refused is None and self._staff_refused(staff, Right.APPROVE) is None
 
-    def _decide(
-        self, operation: int, affair: str, step: int, staff: str, case: str, count: int, approved: int
-    ) -> Granted | Refused:
+    def _decide(self, operation: int, affair: str, step: int, staff: str, case: str, count: int) -> Granted | Refused:
         refused = (
             self._contract_refused
             or self._suspended
@@ -172,8 +170,8 @@ class Standing:
         self._grants[(operation, affair, step, staff)] = granted
         if not _case_ok(case):
             return _refused(Outcome.CASE_REFERENCE_INVALID, "case", "write YYYY-, then 1 to 30 of A-Z, 0-9 and hyphen")
-        if count > max(self._records_max, approved):
-            remedy = f"ask for {self._records_max} at most, or have a second person approve"
+        if count > self._records_max:
+            remedy = f"ask for {self._records_max} at most in one request"
             return _refused(Outcome.VOLUME_EXCEEDED, "count", remedy)
         return granted
 
@@ -251,11 +249,10 @@ def decide(
     case: str,
     at_us: int,
     count: int = 1,
-    approved: int = 0,
 ) -> Granted | Refused:
     """Decide one request on its own. A frame asks `directory.standing(...)` once and that for each request."""
     standing = directory.standing(role, party, line, at_us)
-    return standing.decide(operation, affair, step, staff, case, count, approved)
+    return standing.decide(operation, affair, step, staff, case, count)
 
 
 def _refused(outcome: Outcome, field: str, remedy: str) -> Refused:

@@ -44,6 +44,7 @@ class FoldedAddress(NamedTuple):
     """
 
     prefecture: str
+    county: str
     town: str
     street: str
     numbers: tuple[tuple[str, str], ...]
@@ -52,15 +53,17 @@ class FoldedAddress(NamedTuple):
 
 
 _KANJI: Final = "\u4e00-\u9fff"
-_FOLDED_PREFECTURES: Final = tuple((fold_kanji(name), name) for name in PREFECTURES)
+_FOLDED_PREFECTURES: Final = {fold_kanji(name): name for name in PREFECTURES}
 # Cities that hold 郡 in their name, and counties that hold 市 or 村 in theirs.
 _COUNTY: Final = re.compile(
-    "^(?!大和郡山市|郡山市|郡上市|蒲郡市|小郡市)(?:余市|高市|田村|[北東西]村山|[^市区町村\\d]{1,4})郡(?=\\D{1,6}?[町村])"
+    "^(?!大和郡山市|郡山市|郡上市|蒲郡市|小郡市)((?:余市|高市|田村|[北東西]村山|[^市区町村\\d]{1,4})郡)(?=\\D{1,6}?[町村])"
 )
 _ISLAND: Final = re.compile("^(?:三宅島(?=三宅村)|八丈島(?=八丈町))")
 _DIVISION: Final = re.compile("大字|小字|(?<=.)(?<!文)字(?!$)")
-_LINK_GA: Final = re.compile(f"(?<=[{_KANJI}\\d])[ケガカ箇](?=[{_KANJI}])|(?<=[ァ-ヺ])ガ(?=[丘台])")
-_LINK_NO: Final = re.compile(f"(?<=[{_KANJI}\\d])[ノ之乃](?=[{_KANJI}\\d])")
+_LINK_GA: Final = re.compile(f"(?<=[{_KANJI}\\d])[ケガカ箇](?=[{_KANJI}])(?![{NUMERALS}])|(?<=[ァ-ヺ])ガ(?=[丘台])")
+_LINK_NO: Final = re.compile(
+    f"(?<=[{_KANJI}\\d])[ノ之乃](?=[{_KANJI}])(?![{NUMERALS}])|(?<=[{NUMERALS}\\d地番])[ノ之乃](?=[{NUMERALS}\\d])"
+)
 _STREET: Final = re.compile(
     rf"^(京都市.{{1,3}}?区)(.+(?:[上下]ガ?ル|[東西](?:入[ルリ]?|イル)))((?:[{NUMERALS}\d]+丁目)?(?:[東西南北]側)?)(?=[^\d{NUMERALS}])"
 )
@@ -71,7 +74,10 @@ _DASH: Final = re.compile(rf"(?<!\d)[{DASHES}]+|[{DASHES}]+(?!\d)")
 _SPACE: Final = re.compile(r"(?<!\d) +| +(?=丁目|番|号|$)")
 _SPACES: Final = re.compile(r"\s+")
 _UNIT: Final = r"丁目|丁(?=[\d番]|$)|番地|番(?![町丁館街])|号(?![棟館室線])"
-_START: Final = re.compile(rf"\d++(?=(?:{_UNIT})|[-ノ]\d| |$|[A-Za-z]|(?![ツケノガ])[ァ-ヺ]{{2}})")
+# A number begins the numbers where nothing but more of them, a building in kana or the end follows: 西12号北 is a town.
+_START: Final = re.compile(
+    r"\d++(?=丁目|丁(?=[\d番]|$)|番地|[番号](?=[-ノ\d ァ-ヺA-Za-z]|$)|[-ノ]\d| |$|[A-Za-z]|(?![ツケノガ])[ァ-ヺ]{2})"
+)
 _NUMBER: Final = re.compile(rf"(\d++)({_UNIT})?+(?![階棟室館F]|号[棟館室])([-ノ](?=\d))?")
 _NUMBERED: Final = re.compile(rf"([^\s\d{NUMERALS}{DASHES}]+)[0-9]+(丁目|番地)")
 """An address whose town is said by what stands before its first number, whatever the number is."""
@@ -85,12 +91,14 @@ def fold_address(address: str) -> FoldedAddress:
     """Read an address into parts that compare; every text is read, and none raises."""
     text = modern_katakana(fold_kanji(_SPACES.sub(" ", address).strip()))
     prefecture = ""
-    for folded, name in _FOLDED_PREFECTURES:
-        if text.startswith(folded):
-            prefecture, text = name, text[len(folded) :].lstrip()
+    for length in (3, 4):  # 千葉県, 神奈川県
+        if text[:length] in _FOLDED_PREFECTURES:
+            prefecture, text = _FOLDED_PREFECTURES[text[:length]], text[length:].lstrip()
             break
-    if "郡" in text:
-        text = _COUNTY.sub("", text)
+    county = ""
+    within = _COUNTY.match(text) if "郡" in text else None
+    if within is not None:
+        county, text = within[1], text[within.end() :].lstrip()
     elif "島" in text:
         text = _ISLAND.sub("", text)
     if "字" in text:
@@ -102,14 +110,16 @@ def fold_address(address: str) -> FoldedAddress:
             street = _SPACES.sub("", _figures(_STREET_WORDS.sub("", on[2]) + on[3]))
             text = on[1] + text[on.end() :]
     text = _LINK_NO.sub("ノ", _LINK_GA.sub("ケ", text))
-    text = _SPACE.sub("", _DASH.sub("", _DIGIT_DASH.sub("-", _figures(text))))
+    text = _DASH.sub("", _DIGIT_DASH.sub("-", _figures(text)))
+    if " " in text:
+        text = _SPACE.sub("", text)
     start = _START.search(text)
     if start is None:
-        return FoldedAddress(prefecture, text.replace(" ", "").casefold(), street, (), "", ())
+        return FoldedAddress(prefecture, county, text.replace(" ", "").casefold(), street, (), "", ())
     numbers, end = _numbers(text, start.start())
     building, rooms = _building(text[end:])
     town = text[: start.start()].replace(" ", "").casefold()
-    return FoldedAddress(prefecture, town, street, numbers, building, rooms)
+    return FoldedAddress(prefecture, county, town, street, numbers, building, rooms)
 
 
 def town_key(address: str) -> str:
@@ -125,7 +135,9 @@ def town_key(address: str) -> str:
 def same_place(one: str, other: str) -> bool:
     """Whether nothing in two addresses contradicts: one place, of which either may leave something out."""
     a, b = fold_address(one), fold_address(other)
-    if a.town != b.town or not _agree(a.prefecture, b.prefecture) or not _agree(a.street, b.street):
+    if a.town != b.town:
+        return False
+    if not (_agree(a.prefecture, b.prefecture) and _agree(a.county, b.county) and _agree(a.street, b.street)):
         return False
     shorter, longer = (a, b) if len(a.numbers) <= len(b.numbers) else (b, a)
     length = len(shorter.numbers)

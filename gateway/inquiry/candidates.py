@@ -1,34 +1,46 @@
 """Running the analyses (gateway.inquiry.oversight) over what the database holds, and keeping what they find.
 
-Whole months are read, one after the other, so that a run never holds more than one in memory; a second run over the
-same months finds the same and keeps nothing twice.
+Days are read one after the other and months already drawn together by the database, so that a run never holds more than
+a day in memory; a second run over the same period finds the same and keeps nothing twice.
 """
 
 import datetime as dt
 from collections.abc import Set
 
 from gateway.inquiry.history import Transactional
-from gateway.inquiry.oversight import Candidate, Refusal, Thresholds, Use, analyse, windows
+from gateway.inquiry.oversight import Asker, Candidate, Refusal, Thresholds, Use, months, of_days, of_months
 from gateway.inquiry.reading import Period
 from gateway.store.provision_candidates import CandidateStore
+
+_DAY = dt.timedelta(days=1)
 
 
 async def oversee(
     database: Transactional, period: Period, *, thresholds: Thresholds, holidays: Set[dt.date], found_us: int
 ) -> tuple[list[Candidate], int]:
-    """Analyse the months a period touches. Returns: what was found, and how many are new. Raises: StoreError."""
+    """Analyse the days of a period and the months it touches.
+
+    Returns: what was found, and how many are new. Raises: StoreError.
+    """
     found: list[Candidate] = []
     new = 0
-    month, last = windows(period.first, period.last)
-    while month <= last:
-        _, month_end = windows(month, month)
-        begin, end = Period(month, month_end).edges
+    day = period.first
+    while day <= period.last:
+        begin, end = Period(day, day).edges
         async with database.transaction() as connection:
             store = CandidateStore(connection)
             uses = [Use(*row) for row in await store.uses(begin, end)]
             refusals = [Refusal(*row) for row in await store.refusals(begin, end)]
-            some = analyse(uses, refusals, thresholds=thresholds, holidays=holidays)
+            some = of_days(uses, refusals, thresholds=thresholds, holidays=holidays)
             new += await store.keep(some, found_us=found_us)
         found += some
-        month = month_end + dt.timedelta(days=1)
+        day += _DAY
+    for first, last in months(period.first, period.last):
+        begin, end = Period(first, last).edges
+        async with database.transaction() as connection:
+            store = CandidateStore(connection)
+            rows = await store.askers(begin, end, at_least=thresholds.one_person)
+            some = of_months([Asker(first, *row) for row in rows], thresholds=thresholds)
+            new += await store.keep(some, found_us=found_us)
+        found += some
     return found, new

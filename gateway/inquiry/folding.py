@@ -59,6 +59,7 @@ VARIANTS: Final[Mapping[str, str]] = read_variants(files("gateway.inquiry").join
 _TO_VARIANTS: Final = {ord(old): new for old, new in VARIANTS.items()}
 
 
+@lru_cache(maxsize=_CACHE_TEXTS)
 def plain(text: str) -> str:
     """Text as its reader sees it: one width, no spaces; kanji and their selectors stay as they are."""
     # Twice: taking out a space that NFKC made of a spacing accent lets the accent join the letter before it.

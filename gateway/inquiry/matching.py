@@ -11,7 +11,7 @@ and in a given name only if the birth date asked for is the same. Else the candi
 in doubt makes the question AMBIGUOUS, whose remedy is to ask with the birth date; nobody is chosen by doubt.
 
 Former names and addresses are looked at only where the affair allows (`history`); 旧氏 and 通称 stand in today's entry.
-Source: DESIGN 9; DOMAIN 2.3; docs/PROTOCOL.md, Operations.
+Source: DESIGN 9; DOMAIN 2.3; docs/PROTOCOL.md, How an answer by name is graded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -82,17 +82,15 @@ def fit_of(query: InquiryByName, record: ResidentRecord, *, history: bool) -> Fi
     name = _name(query.name, record, history=history)
     if name is None:
         return None
-    differing = [name.strip("?")] if name else []
-    for field in _others(query, record, history=history):
-        if field is None:
+    field, doubtful = name
+    differing = [field] if field else []
+    for other in _others(query, record, history=history):
+        if other is None:
             return None
-        if field:
-            differing.append(field)
+        if other:
+            differing.append(other)
     confirmed = query.birth is not None and "birth" not in differing
-    return Fit(tuple(differing), name == _DOUBTFUL and not confirmed)
-
-
-_DOUBTFUL: Final = "kana?"
+    return Fit(tuple(differing), doubtful and not confirmed)
 
 
 def _others(query: InquiryByName, record: ResidentRecord, *, history: bool) -> Iterator[str | None]:
@@ -103,25 +101,30 @@ def _others(query: InquiryByName, record: ResidentRecord, *, history: bool) -> I
         yield "" if query.sex == record.sex else "sex" if record.sex == Sex.UNKNOWN else None
 
 
-def _name(asked: str, record: ResidentRecord, *, history: bool) -> str | None:
+def _name(asked: str, record: ResidentRecord, *, history: bool) -> tuple[str, bool] | None:
+    """The field the name was found in, "" where it is as asked; and whether it was found by a doubtful reading."""
     folded = fold_name(asked)
     if folded == fold_name(record.name):
-        return "" if plain(asked) == plain(record.name) else "name"
-    if record.alias and folded == fold_name(record.alias):
-        return "alias"
-    if record.former_surname and folded == fold_name(name_with_former_surname(record)):
-        return "former_surname"
+        return "" if plain(asked) == plain(record.name) else "name", False
+    if folded == fold_name(record.alias):
+        return "alias", False
+    if folded == fold_name(name_with_former_surname(record)):
+        return "former_surname", False
     if folded == fold_name(record.kana):
-        return "kana"
+        return "kana", False
     if history and any(folded == fold_name(former) for former in record.former_names):
-        return "former_name"
+        return "former_name", False
     if search_name(asked) != search_name(record.kana):
         return None
-    surname, _, given = record.kana.replace("\u3000", " ").partition(" ")
+    return "kana", not _same_given_name(folded, record.kana)
+
+
+def _same_given_name(folded: str, kana: str) -> bool:
+    """Whether a reading that agrees for searching differs in the surname alone."""
+    surname, _, given = kana.replace("\u3000", " ").partition(" ")
     sound = fold_name(given)
     rest = folded.removesuffix(sound)
-    same_given = sound and rest != folded and same_search(rest) == search_name(surname)
-    return "kana" if same_given else _DOUBTFUL
+    return bool(sound) and rest != folded and same_search(rest) == search_name(surname)
 
 
 def _address(asked: str, record: ResidentRecord, *, history: bool) -> str | None:

@@ -44,13 +44,21 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Use(NamedTuple):
-    """One record provided, as the rules see it. `subject`: the resident's token of that year."""
+    """One record provided, as the rules over days see it."""
 
     at: dt.datetime
     party: str
     staff: str
-    subject: bytes
     kind: int
+
+
+class Asker(NamedTuple):
+    """A member of staff who was provided a resident's record at least once in a month, given by its first day."""
+
+    month: dt.date
+    party: str
+    staff: str
+    subject: bytes
 
 
 class Refusal(NamedTuple):
@@ -76,15 +84,14 @@ class Candidate(msgspec.Struct, frozen=True, order=True):
     threshold: int
 
 
-def analyse(
+def of_days(
     uses: Sequence[Use], refusals: Sequence[Refusal], *, thresholds: Thresholds, holidays: Set[dt.date]
 ) -> list[Candidate]:
-    """Every rule over whole windows, in an order that does not depend on the rows'."""
+    """The rules over days, given whole days; in an order that does not depend on the rows'."""
     found = [
         *_by_staff("mass-search", uses, thresholds.mass_search, lambda use, _: use.kind != EntryKind.REPEAT),
         *_by_staff("off-hours", uses, thresholds.off_hours, lambda _, at: is_off_hours(at, thresholds, holidays)),
         *_by_line("refusals", refusals, thresholds.refusals, lambda each: each.outcome != Outcome.APPROVAL_INVALID),
-        *_one_person(uses, thresholds.one_person),
         *_by_line(
             "failed-approvals",
             refusals,
@@ -95,6 +102,25 @@ def analyse(
     return sorted(found)
 
 
+def of_months(askers: Iterable[Asker], *, thresholds: Thresholds) -> list[Candidate]:
+    """The rule over months, given for whole months who was provided whose record."""
+    by_person: defaultdict[tuple[dt.date, bytes], set[tuple[str, str]]] = defaultdict(set)
+    for asker in askers:
+        by_person[asker.month, asker.subject].add((asker.party, asker.staff))
+    return sorted(
+        Candidate(
+            "one-person",
+            month,
+            f"person {subject.hex()}",
+            next(iter(who))[0] if len({party for party, _ in who}) == 1 else "",
+            len(who),
+            thresholds.one_person,
+        )
+        for (month, subject), who in by_person.items()
+        if len(who) >= thresholds.one_person
+    )
+
+
 def is_off_hours(at: dt.datetime, thresholds: Thresholds, holidays: Set[dt.date]) -> bool:
     """Whether a time is at night, on a weekend or on a holiday, in Japan."""
     local = at.astimezone(_JST)
@@ -103,10 +129,13 @@ def is_off_hours(at: dt.datetime, thresholds: Thresholds, holidays: Set[dt.date]
     return night or local.weekday() >= _SATURDAY or local.date() in holidays
 
 
-def windows(first: dt.date, last: dt.date) -> tuple[dt.date, dt.date]:
-    """The period, both days included, widened to whole months: only whole windows are compared with thresholds."""
-    following = (last.replace(day=1) + dt.timedelta(days=31)).replace(day=1)
-    return first.replace(day=1), following - dt.timedelta(days=1)
+def months(first: dt.date, last: dt.date) -> Iterator[tuple[dt.date, dt.date]]:
+    """The first and the last day of every month that a period, both days included, touches."""
+    month = first.replace(day=1)
+    while month <= last:
+        following = (month + dt.timedelta(days=31)).replace(day=1)
+        yield month, following - dt.timedelta(days=1)
+        month = following
 
 
 def _by_staff(
@@ -129,14 +158,3 @@ def _by_line(
     for (day, party, line), count in tally.items():
         if count >= threshold:
             yield Candidate(rule, day, f"line {party}/{line}", party, count, threshold)
-
-
-def _one_person(uses: Iterable[Use], threshold: int) -> Iterator[Candidate]:
-    askers: defaultdict[tuple[dt.date, bytes], set[tuple[str, str]]] = defaultdict(set)
-    for use in uses:
-        askers[use.at.astimezone(_JST).date().replace(day=1), use.subject].add((use.party, use.staff))
-    for (month, subject), who in askers.items():
-        if len(who) >= threshold:
-            parties = {party for party, _ in who}
-            party = parties.pop() if len(parties) == 1 else ""
-            yield Candidate("one-person", month, f"person {subject.hex()}", party, len(who), threshold)

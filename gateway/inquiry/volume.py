@@ -119,8 +119,8 @@ class VolumeControl:
         short = {subject: count - self._held[subject].left for subject, count in needed.items()}
         wanted = [Wanted(subject, count, limits[subject]) for subject, count in short.items() if count > 0]
         leased = await self._lease(day, wanted)
-        if day != self._day:  # the plain lane has turned the day meanwhile: what was leased is of yesterday
-            return {id(asked) for asked in questions}
+        if day != self._day:  # the plain lane has turned the day meanwhile: what was leased is yesterday's
+            return await self.admit(questions)
         for subject, count in leased.items():
             self._held[subject].left += count
         # From here on nothing waits, so that the plain lane cannot take what was leased for these.

@@ -29,6 +29,7 @@ from certs.errors import CertificateRefused, ProtocolNotAgreedError, Refusal
 from certs.material import TlsMaterial
 from certs.names import LineName
 from gateway.line.connection import FAULT_WRITE_S, Connection, Shown
+from gateway.line.tls import fault_in_tls
 from protocol import limits
 from protocol.centre import CentreLine, HelloReceived, RequestsReceived
 from protocol.errors import FaultCode, FaultReceivedError, LocalProtocolError, RemoteProtocolError
@@ -185,7 +186,7 @@ class Acceptor:
                 return None
             return await self._greet(tls, own, until, place)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            if _refused_in_tls(error):
+            if fault_in_tls(error) is not None:
                 self._gate.turned_away(FaultCode.CERTIFICATE_REFUSED)
             else:
                 self._gate.left()
@@ -354,10 +355,3 @@ class Acceptor:
                 elif silent_s > beat_s and not connection.pinged:
                     connection.pinged = True
                     connection.put_sealed(connection.line.ping(os.urandom(8)))
-
-
-def _refused_in_tls(error: Exception) -> bool:
-    """Whether TLS found fault with the peer, or the peer with us; False when the connection only ended."""
-    cause = error.__cause__
-    ended = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-    return isinstance(cause, ssl.SSLError) and not isinstance(cause, ended)

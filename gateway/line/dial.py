@@ -6,7 +6,7 @@ it had in flight goes out again under the same ids on another, so the centre ans
 jitter. A result is handed over only after the protocol's peer half has verified it.
 
 Cancellation: a cancelled `ask` stops waiting; its request may still be answered and charged, and asking again with the
-same id is free. Closing the client closes its connections at once.
+same id is free. Closing the client closes its connections at once, and whoever still asks gets LineError.
 Source: DESIGN sections 4 and 6; docs/PROTOCOL.md.
 """
 
@@ -25,6 +25,7 @@ from certs.errors import CertsError
 from certs.material import TlsMaterial
 from gateway.line.greeting import Target, greet, welcomed
 from gateway.line.outbox import Outbox, OutboxFull
+from gateway.line.tls import fault_in_tls
 from protocol import limits
 from protocol.errors import FaultCode, FaultReceivedError, LocalProtocolError, ProtocolError, RemoteProtocolError
 from protocol.keys import Algorithm
@@ -47,6 +48,7 @@ READ_BYTES = 16 << 10
 NOTICES_KEPT = 64
 FAULT_WRITE_S = 1.0
 WATCH_S = 0.5
+_CLOSED = "the line is closed"
 
 Sign = Callable[[bytes], Awaitable[tuple[Algorithm, str, bytes]]]
 """Signs with this line's key: content -> algorithm, key id, signature."""
@@ -103,7 +105,9 @@ class LineClient:
         """What is queued or in flight, by request id."""
         self._sessions: dict[int, _Session] = {}
         self._changed = trio.Event()
-        self._refused: str | None = None
+        self.refused: str | None = None
+        """Why the last connection could not be had or was lost; None once an answer came."""
+        self._closed = False
         self._backoff_s = BACKOFF_S_FIRST
         self._fruitless = 0
         self.slots = 0
@@ -144,7 +148,7 @@ class LineClient:
                 pause_s = min(pause_s * 2, RETRY_S_MAX)
         if result is not None:
             return result
-        raise LineError(f"no answer within {timeout_s:.0f} s" + (f": {self._refused}" if self._refused else ""))
+        raise LineError(f"no answer within {timeout_s:.0f} s" + (f": {self.refused}" if self.refused else ""))
 
     async def ask_once(self, request: Request) -> Result:
         """One verified response to this very request, whatever it says; resent only when its connection is lost.
@@ -152,6 +156,8 @@ class LineClient:
         Whoever asks under an id that is being asked already shares its answer.
         Raises: LineError, when this end cannot sign or another question is being asked under that id.
         """
+        if self._closed:
+            raise LineError(_CLOSED)
         waiting = self._asked.get(request.request_id)
         if waiting is None:
             waiting = self._asked[request.request_id] = _Waiting(request)
@@ -168,7 +174,7 @@ class LineClient:
                 self._queue.remove(waiting)
                 del self._asked[request.request_id]
         if waiting.result is None:
-            raise waiting.failure or LineError("the line is closed")
+            raise waiting.failure or LineError(_CLOSED)
         return waiting.result
 
     def _fail(self, waiting: Iterable[_Waiting], failure: LineError) -> None:
@@ -179,13 +185,16 @@ class LineClient:
             each.answered.set()
 
     async def wait_open(self, timeout_s: float = 10.0, *, all_slots: bool = False) -> None:
-        """Wait for a session, or one with each worker. Raises: LineError with the last reason."""
+        """Wait for a session, or as long for one with each worker; those that are open then must do.
+
+        Raises: LineError with the last reason when there is none.
+        """
         with trio.move_on_after(timeout_s):
             while not self._sessions or (all_slots and len(self._sessions) < self.slots):
                 await self._changed.wait()
             return
         if not self._sessions:
-            raise LineError(self._refused or f"no connection within {timeout_s:.0f} s")
+            raise LineError(self.refused or f"no connection within {timeout_s:.0f} s")
 
     @property
     def open_slots(self) -> list[int]:
@@ -195,10 +204,15 @@ class LineClient:
     # --- keeping connections
 
     async def run(self) -> None:
-        """Keep a connection to each worker until cancelled."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch)
-            await self._connect_all(nursery)
+        """Keep a connection to each worker until cancelled; whoever waits for an answer then is told."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch)
+                await self._connect_all(nursery)
+        finally:
+            self._closed = True
+            self._queue.clear()
+            self._fail(list(self._asked.values()), LineError(_CLOSED))
 
     async def _connect_all(self, nursery: trio.Nursery) -> None:
         spare = 0
@@ -213,7 +227,7 @@ class LineClient:
                 with trio.fail_after(limits.HANDSHAKE_MS_MAX / 1000):
                     tls, session = await self._connect()
             except KeyFailed as error:
-                self._refused = str(error)
+                self.refused = str(error)
                 if not self._sessions:
                     queued, self._queue = list(self._queue), deque()
                     self._fail(queued, error)
@@ -221,12 +235,14 @@ class LineClient:
                 await self._back_off()
                 continue
             except (ProtocolError, CertsError, LineError, OSError, ssl.SSLError, trio.TooSlowError) as error:
-                self._refused = str(error) or type(error).__name__
+                self.refused = str(error) or type(error).__name__
                 self._note_change()
                 await self._back_off()
                 continue
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                self._refused = "the centre closed the connection during the handshake"
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                fault = fault_in_tls(error)
+                left = "the centre closed the connection during the handshake"
+                self.refused = left if fault is None else f"TLS failed: {fault}"
                 self._note_change()
                 await self._back_off()
                 continue
@@ -302,7 +318,7 @@ class LineClient:
             trio.ClosedResourceError,
             ssl.SSLError,
         ) as errors:
-            self._refused = str(errors.exceptions[0]) or "the connection was lost"
+            self.refused = str(errors.exceptions[0]) or "the connection was lost"
             log.info("line_lost", code=type(errors.exceptions[0]).__name__)
         finally:
             if self._sessions.get(session.slot) is session:
@@ -350,7 +366,7 @@ class LineClient:
         while True:
             data = await tls.receive_some(READ_BYTES)
             if not data:
-                self._refused = "the centre closed the connection"
+                self.refused = "the centre closed the connection"
                 session.scope.cancel()
                 return
             session.heard_at = trio.current_time()
@@ -367,7 +383,7 @@ class LineClient:
 
     def _end(self, session: _Session, error: RemoteProtocolError) -> None:
         """Tell the centre why and close, within FAULT_WRITE_S whether it reads or not."""
-        self._refused = str(error)
+        self.refused = str(error)
         log.info("line_lost", code=error.code.name)
         with suppress(OutboxFull, LocalProtocolError):
             session.outbox.put(session.line.fault(error))
@@ -376,7 +392,7 @@ class LineClient:
 
     def _take(self, session: _Session, event: object) -> None:
         if isinstance(event, ResultsReceived):
-            self._refused = None
+            self.refused = None
             for result in event.results:
                 waiting = session.in_flight.pop(result.request.request_id, None)
                 self._fruitless = 0

@@ -10,7 +10,8 @@ that it means something, and its short one, so that it ends soon after the troub
   3      1d     2h      ticket
   1      3d     6h      ticket
 
-Beside them stand the alerts on states no request would show in time: HSM, database, checkpoint, BUSY, no scrape.
+Beside them stand the alerts on states no request would show in time: HSM, database, checkpoint, notices, BUSY, no
+scrape.
 
 Where nothing is asked there is no indicator, and no alert. Windows of a day and more are evaluated every five minutes,
 as they read much. The budget's window needs a Prometheus that keeps data that long (`--storage.tsdb.retention.time`).
@@ -147,6 +148,14 @@ _STATES: Final = Group(
             severity="page",
             ja="チェックポイントが作成されていません",
             en="Blocks wait for a checkpoint that is not made",
+        ),
+        _state(
+            "SekishoNoticesOverdue",
+            expr="sekisho_notices_overdue > 0",
+            pending="1m",
+            severity="page",
+            ja="停止等の通知が期限を過ぎています",
+            en="Parties were not told in time of a suspension, fee or hours",
         ),
         _state(
             "SekishoBusy",

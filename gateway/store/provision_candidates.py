@@ -53,9 +53,21 @@ class CandidateStore:
         self._connection = connection
 
     async def uses(self, begin: dt.datetime, end: dt.datetime) -> list[Any]:
-        """Records provided in begin <= at < end: at, party, staff, subject token, kind."""
+        """Records provided in begin <= at < end: at, party, staff, kind."""
         return await self._connection.fetch(
-            "select at, party, staff, subject, kind from provision.record where at >= $1 and at < $2", begin, end
+            "select at, party, staff, kind from provision.record where at >= $1 and at < $2", begin, end
+        )
+
+    async def askers(self, begin: dt.datetime, end: dt.datetime, *, at_least: int) -> list[Any]:
+        """Who was provided whose record in begin <= at < end, for residents that so many or more were: party, staff,
+        subject token, each once."""
+        return await self._connection.fetch(
+            "with asked as (select distinct subject, party, staff from provision.record where at >= $1 and at < $2)"
+            " select party, staff, subject from asked where subject in"
+            " (select subject from asked group by subject having count(*) >= $3)",
+            begin,
+            end,
+            at_least,
         )
 
     async def refusals(self, begin: dt.datetime, end: dt.datetime) -> list[Any]:

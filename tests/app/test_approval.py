@@ -1,5 +1,8 @@
 """Approvals by a second person, attacked over real lines: each passes the one question it was given for, once."""
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +11,7 @@ import msgspec
 import pytest
 import trio
 
+from gateway.app.supervisor import Running
 from gateway.line.dial import LineClient
 from protocol import limits
 from protocol.approval import approval_digest
@@ -246,3 +250,26 @@ async def test_a_full_approval_fits_on_the_line(made: Made) -> None:
     async with lines(made) as (line, _):
         approval = await approved(line, *asked)
         assert await ask(line, asked[-1], approval) == Outcome.EXACT
+
+
+@pytest.mark.trio
+async def test_the_command_line_asks_with_a_second_persons_approval(made: Made) -> None:
+    asked = question()
+
+    async def inquire(gateway: Running, *arguments: str) -> tuple[int, str]:
+        command = ["inquire", "--line", str(made.data / "ministry"), "--port", str(gateway.port), "--code", asked.code]
+        command += ["--case", "2026-0001", "--json", *arguments]
+        done = await trio.run_process(
+            [sys.executable, "-m", "gateway.cli", *command], capture_stdout=True, stderr=subprocess.STDOUT, check=False
+        )
+        shown = done.stdout.decode()
+        return done.returncode, json.loads(shown)["outcome"] if shown.startswith("{") else shown
+
+    async with await limited(made, records_per_staff_day_max=1), made.gateway() as gateway:
+        assert await inquire(gateway) == (0, "EXACT")
+        assert await inquire(gateway) == (2, "VOLUME_EXCEEDED")
+        assert await inquire(gateway, "--approver", "staff-900") == (0, "EXACT")
+        assert await inquire(gateway, "--approver", "staff-001") == (2, "STAFF_NOT_AUTHORISED")
+        status, said = await inquire(gateway, "--approver", "staff-900", "--id", "0" * 32)
+        assert status == 2
+        assert "leave --id out" in said

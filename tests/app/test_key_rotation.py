@@ -10,14 +10,14 @@ import pytest
 import trio
 
 from certs.material import TlsMaterial
-from gateway.line.dial import LineClient, LineError, open_line
+from gateway.line.dial import LineClient, open_line
 from gateway.peers.line_file import Dialling
 from protocol.checkpoint import parse_note
 from protocol.keys import Purpose
 from protocol.messages import Operation
 from protocol.outcomes import Outcome
 from protocol.receipt import Receipt, ReceiptError, verify_receipt
-from tests.kit.centre import Made, by_code, poll
+from tests.kit.centre import Made, by_code, poll, refusal
 
 ROTATED = (Purpose.LINE, Purpose.BLOCK, Purpose.CHECKPOINT, Purpose.CHECKPOINT_PQ, Purpose.SEAL)
 
@@ -51,12 +51,9 @@ async def _is_let_in(dialling: Dialling) -> bool:
     """Whether this end, with the trust it holds, believes the centre's WELCOME."""
     material = TlsMaterial(dialling.files, now=datetime.now(UTC))
     async with open_line(dialling.target, material=material, trust=dialling.trust, sign=dialling.sign) as line:
-        try:
-            await line.wait_open(0.5, all_slots=True)
-        except LineError as error:
-            assert "line-turned" in str(error)
-            return False
-        return True
+        why = await refusal(line)
+        assert why is None or "line-turned" in why
+        return why is None
 
 
 @pytest.mark.trio

@@ -22,7 +22,7 @@ from gateway.app.supervisor import Running
 from gateway.line.dial import LineClient, LineError, open_line
 from protocol.messages import Operation
 from protocol.outcomes import Outcome
-from tests.kit.centre import Made, by_code
+from tests.kit.centre import Made, by_code, refusal
 
 
 def _second_certificate(made: Made, directory: Path) -> tuple[LineFiles, int]:
@@ -81,11 +81,7 @@ async def _refused(made: Made, gateway: Running, files: LineFiles) -> bool:
     """Whether no worker takes a new line with these files."""
     for _ in range(6):  # a connection falls to either worker
         async with _line_of(made, gateway, files) as line:
-            try:
-                await line.wait_open(0.3)
-            except LineError as error:
-                if "REVOKED" not in str(error):
-                    raise
-            else:
+            if await refusal(line) is None:
                 return False
+            assert "REVOKED" in str(line.refused)
     return True

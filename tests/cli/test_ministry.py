@@ -93,6 +93,24 @@ def test_a_user_is_added_with_an_enrolment_shown_once(data: Path) -> None:
         add_user(data)
 
 
+def test_a_user_changes_in_what_is_named_and_nothing_secret_is_recorded(data: Path) -> None:
+    first = add_user(data).split("secret=")[1].split("&")[0]
+    with pytest.raises(MinistryError, match="name what to change"):
+        run("user", "set", "--data", data, "clerk")
+    shown = run(
+        "user", "set", "--data", data, "clerk", "--right", "manage", "--until", "2027-03-31", "--new-authenticator"
+    )
+    assert first not in shown
+    assert "secret=" in shown
+    listed = run("user", "list", "--data", data)
+    assert "manage" in listed
+    assert "inquire" not in listed
+    assert "..2027-03-31" in listed
+    run("user", "set", "--data", data, "clerk", "--pin-file", data.parent / "pin")
+    done = [json.loads(line)["detail"] for line in run("history", "--data", data, "--json").splitlines()]
+    assert done[:2] == ["set clerk pin", "set clerk rights until authenticator"]
+
+
 @pytest.mark.parametrize("pin", ["12345", "111111", "234567", "987654"])
 def test_an_easy_pin_is_refused(data: Path, pin: str) -> None:
     (data.parent / "pin").write_text(pin)

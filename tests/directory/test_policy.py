@@ -250,10 +250,15 @@ def test_any_other_case_reference_is_refused_also_after_a_good_one(case: str) ->
     assert refused.outcome is Outcome.CASE_REFERENCE_INVALID
 
 
-def test_an_approval_stands_in_for_the_limit_up_to_its_own_count() -> None:
+def test_one_request_is_for_no_more_records_than_the_agreement_says() -> None:
     assert isinstance(ask(count=3), Granted)
-    assert isinstance(ask(count=9, approved=9), Granted)
-    assert outcome(count=10, approved=9) == (Outcome.VOLUME_EXCEEDED, "count")
+    assert outcome(count=4) == (Outcome.VOLUME_EXCEEDED, "count")
+
+
+def test_approving_takes_another_right_than_asking() -> None:
+    assert isinstance(ask(operation=Operation.APPROVE, staff="chief"), Granted)
+    assert outcome(operation=Operation.APPROVE, staff="s-1") == (Outcome.STAFF_NOT_AUTHORISED, "staff")
+    assert outcome(staff="chief") == (Outcome.STAFF_NOT_AUTHORISED, "staff")
 
 
 def test_only_trained_staff_with_the_right_approve_and_not_while_suspended() -> None:

@@ -95,7 +95,7 @@ def test_another_store_in_the_files_place_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.token
-def test_a_token_put_back_from_a_copy_is_refused_and_the_newer_records_stay(softhsm, label, tmp_path) -> None:
+def test_a_token_put_back_from_a_copy_is_refused_and_newer_records_stay(softhsm, label, tmp_path) -> None:
     token = softhsm.make_token(label)
     store = softhsm.create(label)
     try:

@@ -97,6 +97,7 @@ def test_places_written_otherwise_are_the_same(one: str, other: str) -> None:
         ("京都市中京区寺町通御池上る亀屋町1", "京都市中京区御幸町通御池下る亀屋町1"),
         ("松山市平井町甲12番地", "松山市平井町乙12番地"),
         ("郡山市湖南町1-1", "湖南町1-1"),
+        ("北海道古宇郡泊村泊1-1", "北海道国後郡泊村泊1-1"),
     ],
 )
 def test_other_places_are_not_the_same(one: str, other: str) -> None:

@@ -126,6 +126,24 @@ def test_a_new_day_begins_anew() -> None:
     trio.run(main)
 
 
+def test_a_day_that_ends_while_a_lease_is_taken_counts_on_the_new_one() -> None:
+    async def main() -> None:
+        store, tomorrow = Store(), DAY + dt.timedelta(days=1)
+        worker = store.worker()
+        lease = store.lease
+
+        async def slow(day: dt.date, wanted: Sequence[Wanted]) -> dict[Subject, int]:
+            found = await lease(day, wanted)
+            worker.turn(tomorrow)
+            return found
+
+        worker._lease = slow
+        assert await ask(worker, *[question(limits(2))] * 3) == 2
+        assert store.reserved[tomorrow, Subject("mlit", "staff", "s-1")] == 2
+
+    trio.run(main)
+
+
 _STEPS = st.lists(
     st.tuples(st.sampled_from(["ask", "ask", "ask", "crash", "drain"]), st.integers(0, 2), st.integers(1, 9)),
     max_size=40,

@@ -93,6 +93,7 @@ class Made:
         """The ministry's line, open to every worker."""
         async with line_from(self.dialling(running)) as line:
             await line.wait_open(20, all_slots=all_slots)
+            assert not all_slots or len(line.open_slots) == line.slots
             yield line
 
     async def owner(self, sql: str, *args: object) -> list[Any]:
@@ -173,6 +174,14 @@ class Load:
     def outcomes(self) -> set[Outcome]:
         """What the ids came to."""
         return {Outcome(result.outcome) for result in self.results.values()}
+
+
+async def refusal(line: LineClient, *, within_s: float = 20.0) -> str | None:
+    """Why the first connection of a line that was just opened is not let in; None when it is."""
+    with trio.fail_after(within_s):
+        while line.refused is None and not line.open_slots:
+            await line.wait_notice()
+    return line.refused
 
 
 async def poll(condition: Any, *, within_s: float = 10.0, every_s: float = 0.02) -> None:

@@ -21,6 +21,7 @@ from protocol.messages import Operation
 from protocol.outcomes import Outcome
 from protocol.peer import Result
 from protocol.trust import Trust
+from tests.kit.centre import refusal
 from tests.kit.lines import STRANGER
 from tests.line.kit import (
     FIRST,
@@ -227,21 +228,42 @@ async def test_a_wrong_trust_bundle_is_named(ends: Ends, trust: Trust, why: str)
             await _ask(client, timeout_s=0.5)
 
 
+async def test_whoever_still_asks_when_the_client_closes_is_told(ends: Ends) -> None:
+    gate = FakeGate(ends.centre)
+    gate.answer = "nothing"
+    told: list[LineError] = []
+
+    async def ask(client: LineClient) -> None:
+        with pytest.raises(LineError, match="closed") as caught:
+            await client.ask_once(make_request())
+        told.append(caught.value)
+
+    with trio.fail_after(5):
+        async with serving(gate) as centre, trio.open_nursery() as nursery:
+            async with dialling(centre, ends) as client:
+                nursery.start_soon(ask, client)
+                await gate.until(lambda gate: len(gate.asked) == 1)
+            await trio.testing.wait_all_tasks_blocked()
+            await ask(client)
+            assert len(told) == 2
+            nursery.cancel_scope.cancel()
+
+
 async def test_another_centres_name_is_refused(ends: Ends) -> None:
     other = LineName("centre", "other")
     async with serving(FakeGate(ends.centre)) as centre, dialling(centre, ends, name=other) as client:
-        with pytest.raises(LineError, match="not centre/other"):
-            await client.wait_open(0.5)
+        assert "not centre/other" in str(await refusal(client))
 
 
 async def test_a_centre_of_another_authority_is_refused(ends: Ends, tmp_path: Path) -> None:
     foreign = Ends(ends.pki, ends.centre, {FIRST: Pki(tmp_path / "other").material(LINE, FIRST)})
     async with serving(FakeGate(ends.centre)) as centre, dialling(centre, foreign) as client:
-        with pytest.raises(LineError):
-            await client.wait_open(0.5)
+        assert "certificate verify failed" in str(await refusal(client))
+        assert not client.open_slots
 
 
 async def test_the_centres_fault_is_the_reason_given(ends: Ends) -> None:
     async with serving(FakeGate(ends.centre)) as centre, dialling(centre, ends, own=UNLISTED) as client:
+        assert "LINE_UNKNOWN" in str(await refusal(client))
         with pytest.raises(LineError, match="LINE_UNKNOWN"):
-            await client.wait_open(0.5)
+            await client.wait_open(0.01)

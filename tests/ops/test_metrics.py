@@ -1,7 +1,7 @@
 """The instruments: bulk against single observation, what counts as what, and how many series there can be."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
@@ -34,6 +34,7 @@ def series_count(registry: CollectorRegistry) -> int:
     return sum(len(family.samples) for family in registry.collect())
 
 
+@settings(deadline=None)  # each example makes every series twice
 @given(st.lists(st.integers(0, 40_000_000) | st.sampled_from([100, 1500, 100_000, 30_000_000]), max_size=200))
 def test_a_block_observed_at_once_equals_each_request_observed_alone(durations_us: list[int]) -> None:
     registry, metrics = made()

@@ -136,6 +136,7 @@ def test_states_alert_of_themselves(tmp_path: Path) -> None:
         {"series": "sekisho_database_up", "values": "1x30"},
         {"series": "sekisho_checkpoint_uncovered_blocks", "values": "0x10 4x20"},
         {"series": "sekisho_checkpoint_age_seconds", "values": "600x30"},
+        {"series": "sekisho_notices_overdue", "values": "0x10 1x20"},
         {"series": 'sekisho_requests_total{outcome="busy"}', "values": "0+10x30"},
         {"series": 'sekisho_requests_total{outcome="exact"}', "values": "0+90x30"},
     ]
@@ -147,7 +148,14 @@ def test_states_alert_of_themselves(tmp_path: Path) -> None:
 
     moments = [
         names(5, "SekishoHsmDown"),
-        names(25, "SekishoBusy", "SekishoCheckpointLate", "SekishoHsmDown", "SekishoNotScraped"),
+        names(
+            25,
+            "SekishoBusy",
+            "SekishoCheckpointLate",
+            "SekishoHsmDown",
+            "SekishoNotScraped",
+            "SekishoNoticesOverdue",
+        ),
     ]
     code, said = run_promtool(tmp_path, {"input_series": series, "promql_expr_test": moments})
     assert code == 0, said
@@ -161,8 +169,8 @@ def test_promtool_accepts_the_rules_of_several_objectives(tmp_path: Path) -> Non
         [tool("promtool"), "check", "rules", "--lint-fatal", str(file)], capture_output=True, timeout=30, check=False
     )
     assert done.returncode == 0, done.stderr
-    # Each objective: five short and three long windows, the budget, the alerts; the five states once.
-    assert f"{2 * (5 + 3 + 1 + len(BURNS)) + 5} rules found" in done.stdout.decode()
+    # Each objective: five short and three long windows, the budget, the alerts; the six states once.
+    assert f"{2 * (5 + 3 + 1 + len(BURNS)) + 6} rules found" in done.stdout.decode()
 
 
 def test_the_example_configuration_holds_together() -> None:

@@ -124,12 +124,12 @@ class Approvals:
         """Desk.inbox."""
         session = self._gate.at(caller)
         self.tick()
-        rows = [_Row(*row) for row in self._store.rows(f"SELECT {_COLUMNS} FROM approvals ORDER BY requested_us DESC")]  # noqa: S608 - fixed columns
-        to_decide = [row for row in rows if row.state == ApprovalState.WAITING and not _is_own(row, session)]
-        own = [row for row in rows if row.requester == session.user.id]
+        waiting = self._rows("state = ? ORDER BY requested_us DESC", ApprovalState.WAITING.value)
+        own = self._rows("requester = ? ORDER BY requested_us DESC LIMIT ?", session.user.id, OWN_LISTED_MAX)
+        to_decide = [row for row in waiting if not _is_own(row, session)] if _may_decide(session) else []
         return Inbox(
-            to_decide=tuple(self._view(row, session) for row in to_decide) if _may_decide(session) else (),
-            own=tuple(self._view(row, session) for row in own[:OWN_LISTED_MAX]),
+            to_decide=tuple(self._view(row, session) for row in to_decide),
+            own=tuple(self._view(row, session) for row in own),
         )
 
     async def approval(self, caller: Caller, approval: str) -> Approval:
@@ -263,10 +263,16 @@ class Approvals:
         return row
 
     def _found(self, approval: str) -> _Row:
-        row = self._store.row(f"SELECT {_COLUMNS} FROM approvals WHERE id = ?", approval)  # noqa: S608 - fixed columns
-        if row is None:
+        rows = self._rows("id = ?", approval)
+        if not rows:
             raise DeskRefused(Why.NOT_FOUND)
-        return _Row(*row)
+        return rows[0]
+
+    def _rows(self, where: str, *args: object) -> list[_Row]:
+        return [
+            _Row(*row)
+            for row in self._store.rows(f"SELECT {_COLUMNS} FROM approvals WHERE {where}", *args)  # noqa: S608 - fixed
+        ]
 
     def _questions(self, row: _Row) -> list[Question]:
         if row.questions is None:

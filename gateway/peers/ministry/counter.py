@@ -115,7 +115,8 @@ class Counter:
     ) -> Answer:
         """One question under one id, recorded, its receipt kept and its answer held.
 
-        Raises: LINE_DOWN; SESSION_LOCKED or SIGN_IN_NEEDED when the session did not last; then nothing is held.
+        Raises: LINE_DOWN, ANSWER_UNREADABLE; SESSION_LOCKED or SIGN_IN_NEEDED when the session did not last. Then
+        nothing is held.
         """
         operation = operation_of(body)
         self._record(session.user, session, Event.SEARCH, body, request_id, operation.name.lower())
@@ -129,13 +130,17 @@ class Counter:
             raise DeskRefused(Why.LINE_DOWN) from error
         now_us = self._store.now_us()
         kept = self._papers.keep(session.user.id, body, result)
-        answer, my_number = answer_of(
-            question,
-            result,
-            now_us=now_us,
-            erases_us=now_us + settings.shown_minutes * 60_000_000,
-            receipt_kept=kept,
-        )
+        try:
+            answer, my_number = answer_of(
+                question,
+                result,
+                now_us=now_us,
+                erases_us=now_us + settings.shown_minutes * 60_000_000,
+                receipt_kept=kept,
+            )
+        except DeskRefused as refused:
+            self._record(session.user, session, Event.ANSWER, body, request_id, refused.why.value)
+            raise
         self._record(session.user, session, Event.ANSWER, body, request_id, answer.outcome_name, my_number=my_number)
         log.info("question_answered", outcome=answer.outcome_name, request_id=answer.request_id)
         try:

@@ -36,6 +36,7 @@ class Why(StrEnum):
     RIGHT_MISSING = "right-missing"
     FIELD_INVALID = "field-invalid"
     LINE_DOWN = "line-down"
+    ANSWER_UNREADABLE = "answer-unreadable"
     NOT_HELD = "not-held"
     NOT_FOUND = "not-found"
     OWN_REQUEST = "own-request"
@@ -147,6 +148,12 @@ WORDS: Final[dict[Why, Words]] = {
         "The centre cannot be reached",
         "しばらくしてから同じ照会をやり直してください。続くときは管理者に連絡してください",
         "Try the same question again later; tell a manager if it goes on",
+    ),
+    Why.ANSWER_UNREADABLE: Words(
+        "センターの回答をこのサーバでは読めません",
+        "This server cannot read the centre's answer",
+        "管理者にサーバの更新を依頼してください",
+        "Ask a manager to install the newer version of the server",
     ),
     Why.NOT_HELD: Words(
         "この回答は消去済みです",

@@ -179,10 +179,12 @@ class Gate:
             if found is None:
                 raise DeskRefused(Why.CHALLENGE_OVER)
             if found.objection(self._store.now_us()) is not Why.USER_LOCKED:
-                if found.failures >= self._store.settings.failures_max:  # the rest of them is being judged right now
-                    raise DeskRefused(Why.USER_LOCKED)
-                people.begin_attempt(self._store, user)
-                return found
+                if found.failures < self._store.settings.failures_max:
+                    people.begin_attempt(self._store, user)
+                    return found
+                # As many as are allowed are being judged right now, or the limit was lowered since.
+                people.attempt_failed(self._store, user)
+                found = people.find_user(self._store, user) or found
         history.append(self._store, failure, user=user, terminal=place.label, detail=Why.USER_LOCKED.value)
         raise DeskRefused(Why.USER_LOCKED, until_us=_until(found))
 

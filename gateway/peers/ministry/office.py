@@ -5,6 +5,7 @@ receipts is fetched every few seconds, retention is swept every hour. Cancelled,
 the history has the erasure of all that was shown.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -200,7 +201,10 @@ async def running_desk(store: Store, line: LineClient, trust: Trust, *, party: s
 
 async def _every(seconds: float, do: Callable[[], None]) -> None:
     while True:
-        do()
+        try:
+            do()
+        except sqlite3.OperationalError:  # another program holds the file; the next round does what is due
+            log.warning("store_busy")
         await trio.sleep(seconds)
 
 

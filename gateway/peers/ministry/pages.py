@@ -9,15 +9,25 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 import jinja2
+from msgspec.structs import replace
 
-from gateway.peers.ministry.desk import STATE_WORDS
+from gateway.peers.ministry.desk import STATE_WORDS, Answer, ShownField
 from gateway.peers.ministry.eras import in_era
 from gateway.peers.ministry.errors import DeskRefused, Why
-from gateway.peers.ministry.marks import code_points, mark
+from gateway.peers.ministry.marks import characters, code_points, mark
 from gateway.peers.ministry.texts import TEXTS, Language, say
 
 JAPAN: Final = timezone(timedelta(hours=9), "JST")
 """Japanese civil time; there is no daylight saving."""
+
+ASSETS: Final[Mapping[str, str]] = {
+    "/static/tokens/tokens.css": "text/css; charset=utf-8",
+    "/static/terminal.css": "text/css; charset=utf-8",
+    "/static/terminal.js": "text/javascript; charset=utf-8",
+}
+"""The files of every page by their path, with their types: the same for everybody, and nothing else is served."""
+DIFFERENCES_LISTED_MAX: Final = 6
+"""Differences listed under a value; an address in another notation has more, and all are marked in the value itself."""
 
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -54,6 +64,21 @@ def render(template: str, lang: Language, /, **values: Any) -> str:
     return _ENVIRONMENT.get_template(template).render(lang=lang, t=t, pick=pick, when=when, **values)
 
 
+def compared(answer: Answer) -> tuple[ShownField, ...]:
+    """An answer's fields, each beside what was asked: a name asked in kana stands beside the reading (ふりがな)."""
+    by_name = {field.name: field for field in answer.fields}
+    name, kana = by_name.get("name"), by_name.get("kana")
+    if name is None or kana is None or not _in_kana(name.asked) or _in_kana(name.value):
+        return answer.fields
+    moved = {"name": replace(name, asked=""), "kana": replace(kana, asked=name.asked)}
+    return tuple(moved.get(field.name, field) for field in answer.fields)
+
+
+def _in_kana(text: str) -> bool:
+    letters = [c for c in text if not c.isspace()]
+    return bool(letters) and all("ぁ" <= c <= "ヿ" or "ｦ" <= c <= "ﾟ" for c in letters)
+
+
 def said_time(at_us: int, lang: Language) -> str:
     """A time in Japan to the second: "2026年11月21日 14時05分09秒", or "2026-11-21 14:05:09 JST"."""
     at = datetime.fromtimestamp(at_us // 1_000_000, JAPAN)
@@ -62,23 +87,12 @@ def said_time(at_us: int, lang: Language) -> str:
     return f"{at.year}年{at.month}月{at.day}日 {at:%H時%M分%S秒}"
 
 
-def refused_page(refused: DeskRefused, lang: Language) -> str:
-    """A whole page for a refusal that ends before a session, such as a terminal that is not registered or lost."""
-    return render("refused.html", lang, **frame_without_session(), refused=refused, words=refused.words, advice=ADVICE)
+def turned_away(refused: DeskRefused) -> str:
+    """The page, in both languages, for a terminal that may not come in; nothing of it needs a session.
 
-
-def frame_without_session() -> dict[str, Any]:
-    """What the frame of a page needs where nobody is signed in and the line is not known."""
-    return {
-        "session": None,
-        "status": None,
-        "nav": "",
-        "work": None,
-        "waiting": 0,
-        "lock_ms": 0,
-        "here": "/",
-        "now_us": 0,
-    }
+    Of the pages' own files it uses ASSETS.
+    """
+    return render("turned_away.html", "ja", words=refused.words, steps=ADVICE[refused.why], why=refused.why)
 
 
 ADVICE: Final[Mapping[Why, str]] = {
@@ -98,5 +112,12 @@ _ENVIRONMENT: Final = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters.update(code_points=code_points, in_era=in_era)
-_ENVIRONMENT.globals.update(mark=mark, state_words=STATE_WORDS, known_fields=TEXTS)
+_ENVIRONMENT.filters.update(characters=characters, code_points=code_points, in_era=in_era)
+_ENVIRONMENT.globals.update(
+    compared=compared,
+    mark=mark,
+    say=say,
+    state_words=STATE_WORDS,
+    known_fields=TEXTS,
+    listed_max=DIFFERENCES_LISTED_MAX,
+)

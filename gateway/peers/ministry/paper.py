@@ -292,6 +292,7 @@ def sweep(store: Store) -> dict[str, int]:
     """Erase what is past its retention and leave no trace of it in the file; how many of what."""
     settings, now_us = store.settings, store.now_us()
     old_us = now_us - settings.opening_days * DAY_US
+    records_us = now_us - settings.history_years * 366 * DAY_US
     with store.transaction():
         gone = {
             # The date it was kept under, or the setting if that was shortened since: whichever ends first.
@@ -307,6 +308,8 @@ def sweep(store: Store) -> dict[str, int]:
                 "WHERE expires_us <= ? AND (reason_sealed IS NOT NULL OR note_sealed IS NOT NULL)",
                 old_us,
             ),
+            "approvals": store.run("DELETE FROM approvals WHERE requested_us <= ?", records_us),
+            "forms": store.run("DELETE FROM forms WHERE disposed_us IS NOT NULL AND printed_us <= ?", records_us),
         }
         for what, count in gone.items():
             if count:

@@ -104,6 +104,36 @@ def add_user(
         )
 
 
+def change_user(
+    store: Store,
+    user: str,
+    *,
+    rights: frozenset[Right] | None = None,
+    pin_hash: str | None = None,
+    totp_secret: str | None = None,
+    valid_until: date | None = None,
+    trained_on: date | None = None,
+) -> None:
+    """Change what is given. Raises: PeopleError for an unknown user."""
+    given: list[tuple[str, object]] = []
+    if rights is not None:
+        given.append(("rights = ?", " ".join(sorted(rights))))
+    if pin_hash is not None:
+        given.append(("pin_hash = ?", pin_hash))
+    if totp_secret is not None:
+        given.append(("totp_step = 0, totp_sealed = ?", store.sealer.seal("totp", user, totp_secret.encode())))
+    given += [
+        (f"{column} = ?", day.isoformat())
+        for column, day in (("valid_until", valid_until), ("trained_on", trained_on))
+        if day is not None
+    ]
+    if not given:
+        raise PeopleError("name what to change")
+    changes = ", ".join(change for change, _ in given)
+    if not store.run(f"UPDATE users SET {changes} WHERE id = ?", *(value for _, value in given), user):  # noqa: S608 - fixed text
+        raise PeopleError(f"there is no user {user}; see `sekisho ministry user list`")
+
+
 def find_user(store: Store, user: str) -> User | None:
     """One user by id."""
     row = store.row(f"SELECT {_USER_COLUMNS} FROM users WHERE id = ?", user)  # noqa: S608 - fixed columns

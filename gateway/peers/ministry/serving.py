@@ -3,12 +3,12 @@
 Hypercorn hands an application no client certificate. Its server is therefore subclassed: once the handshake stands, the
 SHA-256 of the certificate goes into the connection's state, from which scope["state"]["terminal"] is filled for every
 request of that connection. The gatehouse then asks the desk at each request whether the terminal may come in: one that
-is unknown, lost or past its date gets a page that says what to do, and the application is never called.
+is unknown, lost or past its date gets a page that says what to do, and nothing of the application but the files by
+which pages are drawn.
 
 Source: 002 別2-2(2), (4); RFC 8446.
 """
 
-import html
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,8 @@ from hypercorn.trio.tcp_server import TCPServer
 
 from gateway.peers.ministry.credentials import fingerprint, server_context
 from gateway.peers.ministry.desk import Desk
-from gateway.peers.ministry.errors import DeskRefused, Words
+from gateway.peers.ministry.errors import DeskRefused
+from gateway.peers.ministry.pages import ASSETS, HEADERS, turned_away
 
 GRACEFUL_TIMEOUT_S: Final = 3.0
 HEADERS_BYTES_MAX: Final = 16 << 10
@@ -33,10 +34,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 _HEADERS: Final = (
     (b"content-type", b"text/html; charset=utf-8"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
+    *((name.lower().encode(), value.encode()) for name, value in HEADERS.items()),
 )
 
 
@@ -94,11 +92,14 @@ class Gatehouse:
         if scope["type"] != "http":  # there is no websocket behind here
             await send({"type": "websocket.close"})
             return
+        if scope["path"] in ASSETS:  # the refusal's page is drawn with them
+            await self._app(scope, receive, send)
+            return
         try:
             await self._desk.terminal(scope["state"]["terminal"])
         except DeskRefused as refused:
             await send({"type": "http.response.start", "status": 403, "headers": list(_HEADERS)})
-            await send({"type": "http.response.body", "body": refusal_page(refused.words)})
+            await send({"type": "http.response.body", "body": turned_away(refused).encode()})
             return
         await self._app(scope, receive, send)
 
@@ -123,13 +124,3 @@ async def serve_terminals(
         shutdown_trigger=shutdown.wait if shutdown is not None else None,
         task_status=task_status,
     )
-
-
-def refusal_page(words: Words) -> bytes:
-    """A page on its own for a terminal that may not come in."""
-    ja, en, remedy_ja, remedy_en = (html.escape(text) for text in words)
-    return (
-        '<!doctype html><html lang="ja"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{ja} | {en}</title></head><body><main><h1>{ja}</h1><p>{remedy_ja}</p>"
-        f'<div lang="en"><h2>{en}</h2><p>{remedy_en}</p></div></main></body></html>'
-    ).encode()

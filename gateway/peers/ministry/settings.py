@@ -45,7 +45,7 @@ ALL: Final[dict[str, _Setting]] = {
     "approval_hours": _Setting(1, 72, "until an approval request expires"),
     "opening_days": _Setting(0, 1095, "that question and answer are kept, sealed, beside a receipt"),
     "proof_years": _Setting(1, 30, "that receipts are kept"),
-    "history_years": _Setting(5, 30, "that the operation history is kept"),
+    "history_years": _Setting(5, 30, "that histories, approvals and the register of disposed forms are kept"),
 }
 
 

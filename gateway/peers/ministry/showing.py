@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.peers.ministry.desk import Answer, Held, Question, ShownField
-from gateway.peers.ministry.errors import DeskRefused, MinistryError, Why
+from gateway.peers.ministry.errors import DeskRefused, Why
 from protocol import limits
 from protocol.messages import Answer as AnswerBody
 from protocol.messages import Refusal
@@ -89,14 +89,13 @@ REASONS: Final = {
 }
 
 
-class RecordUnknown(MinistryError):  # noqa: N818 - named after the fact
-    """The centre provided a record of a schema this program does not know."""
-
-
 def answer_of(
     question: Question, result: Result, *, now_us: int, erases_us: int, receipt_kept: bool
 ) -> tuple[Answer, bool]:
-    """What a clerk sees of a result, and whether 個人番号 is in it. Raises: RecordUnknown."""
+    """What a clerk sees of a result, and whether 個人番号 is in it. Raises: ANSWER_UNREADABLE, when the centre
+    is newer than this program."""
+    if result.outcome not in list(Outcome):
+        raise DeskRefused(Why.ANSWER_UNREADABLE)
     outcome = Outcome(result.outcome)
     words = CATALOGUE[outcome]
     answer = Answer(
@@ -137,9 +136,7 @@ def answer_of(
 def _read(data: bytes) -> dict[str, Any]:
     values = msgspec.msgpack.decode(data)
     if not isinstance(values, list) or not values or values[0] != SCHEMA or len(values) != len(_PROVIDED):
-        raise RecordUnknown(
-            "the centre's record has a schema that this program does not know; install its newer version"
-        )
+        raise DeskRefused(Why.ANSWER_UNREADABLE)
     return dict(zip(_PROVIDED, values, strict=True))
 
 

@@ -205,6 +205,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "answer.not-asked": ("照会していません", "Not asked"),
     "answer.nothing": ("（なし）", "(nothing)"),
     "answer.at": ("{position}文字目：", "Character {position}:"),
+    "answer.more": ("ほか{count}か所", "and {count} more"),
     "answer.question": ("照会した内容", "What was asked"),
     "answer.next": ("次の照会", "Next inquiry"),
     "answer.print": ("帳票を印刷", "Print the form"),

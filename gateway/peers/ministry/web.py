@@ -21,7 +21,7 @@ from werkzeug.exceptions import HTTPException
 from gateway.peers.ministry import pages_approvals, pages_asking, pages_records, pages_sign_in
 from gateway.peers.ministry.desk import Desk
 from gateway.peers.ministry.errors import SIGN_IN_AGAIN, TERMINAL_REFUSED, DeskRefused, Why
-from gateway.peers.ministry.pages import ADVICE, HEADERS
+from gateway.peers.ministry.pages import ADVICE, ASSETS, HEADERS
 from gateway.peers.ministry.texts import LANGUAGES
 from gateway.peers.ministry.visiting import (
     LANGUAGE_COOKIE,
@@ -35,12 +35,6 @@ log = structlog.get_logger()
 
 UPLOAD_BYTES_MAX: Final = 1 << 20
 """A form with a receipt file."""
-_STATIC: Final = Path(__file__).with_name("static")
-_ASSETS: Final = {
-    "tokens/tokens.css": "text/css; charset=utf-8",
-    "terminal.css": "text/css; charset=utf-8",
-    "terminal.js": "text/javascript; charset=utf-8",
-}
 
 
 def _now_us() -> int:
@@ -55,13 +49,15 @@ def make_app(desk: Desk, *, now_us: Callable[[], int] = _now_us) -> QuartTrio:
     for part in (pages_sign_in, pages_asking, pages_approvals, pages_records):
         app.register_blueprint(part.routes(reception))
 
-    assets = {name: (_STATIC / name).read_bytes() for name in _ASSETS}
+    files = {path: Path(__file__).with_name("static").joinpath(path.removeprefix("/static/")) for path in ASSETS}
+    assets = {path: file.read_bytes() for path, file in files.items()}
 
     @app.get("/static/<path:name>")
     async def asset(name: str) -> Response:
-        if name not in assets:
+        path = f"/static/{name}"
+        if path not in assets:
             abort(404)
-        return Response(assets[name], content_type=_ASSETS[name])
+        return Response(assets[path], content_type=ASSETS[path])
 
     @app.get("/")
     async def start() -> Response:

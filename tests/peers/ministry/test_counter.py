@@ -4,7 +4,7 @@ import pytest
 
 from gateway.peers.ministry import paper
 from gateway.peers.ministry.desk import Caller, Event, Question
-from gateway.peers.ministry.errors import DeskRefused, MinistryError, Why
+from gateway.peers.ministry.errors import DeskRefused, Why
 from gateway.peers.ministry.showing import ANSWERS_HELD_MAX
 from protocol.messages import InquiryByCode, InquiryByName
 from protocol.outcomes import Outcome
@@ -169,8 +169,9 @@ async def test_another_session_does_not_see_it(place: Place) -> None:
 async def test_a_record_of_another_schema_is_refused_not_guessed(place: Place) -> None:
     place.line.say = lambda *_: found(record=[3, *HANAKO[1:]])
     caller = await place.enter()
-    with pytest.raises(MinistryError, match="newer version"):
+    with pytest.raises(DeskRefused, match="answer-unreadable"):
         await place.desk.search(caller, BY_CODE)
+    assert place.events()[-1] == (Event.ANSWER, "answer-unreadable")
 
 
 async def test_nothing_about_a_resident_is_at_rest_at_any_time(place: Place) -> None:

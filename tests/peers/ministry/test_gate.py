@@ -59,6 +59,16 @@ async def test_the_right_pin_alone_does_not_reset_the_count_of_wrong_codes(place
     assert whys == [Why.CODE_WRONG] * 4 + [Why.USER_LOCKED]
 
 
+async def test_lowering_the_limit_locks_those_beyond_it_for_a_time_only(place: Place) -> None:
+    for _ in range(4):
+        await refusal(place.desk.sign_in(WINDOW_1, "clerk", "wrong!"))
+    place.store.keep_settings(type(place.store.settings)(failures_max=3))
+    locked = await refusal(place.desk.sign_in(WINDOW_1, "clerk", PIN))
+    assert (locked.why, locked.until_us) == (Why.USER_LOCKED, place.clock.us + 30 * 60_000_000)
+    place.clock.go(minutes=30)
+    await place.enter()
+
+
 async def test_a_manager_unlocks_but_not_oneself(place: Place) -> None:
     boss = await place.enter("boss", WINDOW_2)
     await place.desk.lock_user(boss, "clerk")

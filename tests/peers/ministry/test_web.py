@@ -10,7 +10,7 @@ from quart.datastructures import FileStorage
 
 import gateway.peers.ministry as ministry
 from gateway.peers.ministry.errors import WORDS, DeskRefused, Why
-from gateway.peers.ministry.pages import HEADERS, refused_page
+from gateway.peers.ministry.pages import HEADERS, turned_away
 from gateway.peers.ministry.web import make_app
 from tests.peers.ministry.fake_desk import CODE, NOW_US, PIN, SELECTED, FakeDesk
 
@@ -123,8 +123,9 @@ async def test_a_terminal_that_may_not_come_in_says_what_to_do(at: Terminal, des
     response = await at.go("/sign-in")
     assert response.status_code == 403
     assert WORDS[why].ja in at.text
-    page = refused_page(DeskRefused(why), "en")
-    assert WORDS[why].en in unescape(page)
+    page = unescape(turned_away(DeskRefused(why)))
+    assert WORDS[why].ja in page
+    assert WORDS[why].en in page
 
 
 async def test_a_form_without_the_sessions_value_is_refused(at: Terminal, desk: FakeDesk) -> None:
@@ -164,6 +165,15 @@ async def test_a_variant_answer_marks_the_character_that_differs(at: Terminal, d
     assert "U+9AD9" in at.text
     assert "従前の住所" in at.text
     assert "合成データ（実在の人物ではありません）" in at.text
+
+
+async def test_a_name_asked_in_kana_stands_beside_the_reading(at: Terminal) -> None:
+    await at.at_work()
+    await at.follow("/search/name", NAME_FORM | {"name": "タカハシ ハナコ"})
+    rows = re.findall(r'(?s)<th scope="row">([^<]+)</th>.*?<td class="asked"[^>]*>(.*?)</td>', at.text)
+    asked = {label: re.sub("<[^>]+>", "", cell) for label, cell in rows}
+    assert asked["ふりがな"] == "タカハシ ハナコ"
+    assert "タカハシ" not in asked["氏名"]
 
 
 async def test_variation_selectors_reach_the_centre_as_typed(at: Terminal, desk: FakeDesk) -> None:
