@@ -2,11 +2,17 @@
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
 from click.testing import CliRunner, Result
 
 from gateway.cli.register import command
@@ -57,6 +63,38 @@ def test_rejected_rows_lie_beside_the_file_and_the_status_says_so(centre: Made, 
     rejected = tmp_path / "wrong.jsonl.rejected"
     assert str(rejected) in loaded.output
     assert json.loads(rejected.read_text().splitlines()[0])["line"] == 1
+
+
+def test_ctrl_c_leaves_a_load_that_goes_on(centre: Made, tmp_path: Path) -> None:
+    file = tmp_path / "long.csv"
+    run("sample", "--count", 20_000, "--seed", 78, file)
+    # Numbers of their own: the municipalities have been heard of before.
+    with file.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    with file.open("w", newline="") as out:
+        writer = csv.DictWriter(out, FIELDS)
+        writer.writeheader()
+        writer.writerows(
+            row | {"sequence": str(int(row["sequence"]) + 10**6), "notified_on": "2026-05-01"} for row in rows
+        )
+    progress = "select line from register.load_progress where finished_at is null and line > 0"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway.cli", "register", "load", str(file), "--data", str(centre.data)],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 60
+    while not trio.run(centre.owner, progress):
+        assert time.monotonic() < until
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "start it again with the same file" in said.decode()
+    again = run("load", file, "--data", centre.data)
+    assert again.exit_code == 0, again.output
+    assert "went on behind line" in again.output
+    assert "accepted 20,000 受理, rejected 0" in again.output
 
 
 def test_what_is_past_its_period_is_purged(centre: Made) -> None:
