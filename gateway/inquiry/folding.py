@@ -26,7 +26,7 @@ _SPACES: Final = re.compile(r"\s+")
 _SELECTORS: Final = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _RULE: Final = re.compile(r"\[\S+\] \S")
 _REPEAT: Final = re.compile("(.)([々〻]+)")
-_MARKS: Final = {ord(mark): None for mark in "・･.,'’`"}
+_MARKS: Final = {ord(mark): None for mark in "・･.,'’`()[]"}
 
 
 def read_variants(text: str) -> dict[str, str]:

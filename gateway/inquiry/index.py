@@ -12,7 +12,7 @@ from typing import Final
 from gateway.inquiry.addresses import town_key
 from gateway.inquiry.folding import search_name
 from gateway.inquiry.record import ResidentRecord
-from gateway.inquiry.searched import birth_of, name_with_former_surname
+from gateway.inquiry.searched import birth_of, names_with_former_surname
 
 TOKEN_BYTES: Final = 16
 _digest = hmac.digest
@@ -35,7 +35,7 @@ def birth_token(index_key: bytes, name: str, birth: str) -> bytes:
 
 def name_tokens(index_key: bytes, record: ResidentRecord) -> set[bytes]:
     """Every token a record is found under: each name it has or had and its kana, with each town and the birth date."""
-    written = (record.name, record.kana, record.alias, name_with_former_surname(record), *record.former_names)
+    written = (record.name, record.kana, record.alias, *names_with_former_surname(record), *record.former_names)
     names = {search_name(name) for name in written if name}
     towns = {town_key(address) for address in (record.address, *record.former_addresses)}
     names.discard("")

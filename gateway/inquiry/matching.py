@@ -23,7 +23,7 @@ from gateway.inquiry.addresses import same_place
 from gateway.inquiry.folding import fold_name, plain, search_name
 from gateway.inquiry.kana import same_search
 from gateway.inquiry.record import ResidentRecord, Sex
-from gateway.inquiry.searched import birth_of, name_with_former_surname
+from gateway.inquiry.searched import birth_of, names_with_former_surname
 from protocol.messages import InquiryByName
 
 CANDIDATES_MAX: Final = 64
@@ -108,7 +108,7 @@ def _name(asked: str, record: ResidentRecord, *, history: bool) -> tuple[str, bo
         return "" if plain(asked) == plain(record.name) else "name", False
     if folded == fold_name(record.alias):
         return "alias", False
-    if folded == fold_name(name_with_former_surname(record)):
+    if any(folded == fold_name(name) for name in names_with_former_surname(record)):
         return "former_surname", False
     if folded == fold_name(record.kana):
         return "kana", False

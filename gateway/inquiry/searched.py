@@ -9,10 +9,16 @@ from gateway.inquiry.errors import BirthInvalid
 from gateway.inquiry.record import ResidentRecord
 
 
-def name_with_former_surname(record: ResidentRecord) -> str:
-    """旧氏 with the given name; "" where there is no 旧氏, or the name is not parted into 氏 and 名."""
+def names_with_former_surname(record: ResidentRecord) -> tuple[str, ...]:
+    """旧氏 with the given name, alone (佐藤 花子) and as cards print it beside the surname (髙橋[佐藤] 花子).
+
+    () where there is no 旧氏, or the name is not parted into 氏 and 名.
+    """
     parts = record.name.split(maxsplit=1)
-    return f"{record.former_surname} {parts[1]}" if record.former_surname and len(parts) == 2 else ""
+    if not record.former_surname or len(parts) != 2:
+        return ()
+    surname, given = parts
+    return f"{record.former_surname} {given}", f"{surname}[{record.former_surname}] {given}"
 
 
 def birth_of(record: ResidentRecord) -> Birth:
