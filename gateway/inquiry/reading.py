@@ -16,7 +16,7 @@ import msgspec
 from gateway.directory.affairs import AFFAIRS, STEP_NAMES
 from gateway.directory.hours import day_start_us
 from gateway.inquiry.history import Transactional
-from gateway.inquiry.provision import Given, HistoryKeys, ProvisionCorrupt
+from gateway.inquiry.provision import Detail, Given, HistoryKeys, ProvisionCorrupt, YearGone
 from gateway.store.provision_reading import AccessRow, ProvisionReader, ProvisionRow
 from protocol.ledger import EntryKind
 from protocol.outcomes import Outcome
@@ -67,7 +67,10 @@ Question = OfSubject | OfCase | OfParty
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One record provided: when (JST), to whom, for what, by whose hand, and what of it."""
+    """One record provided: when (JST), to whom, for what, by whose hand, and what of it.
+
+    approval: request id of the second person's approval in hex, "" where none was needed.
+    """
 
     at: str
     party: str
@@ -79,6 +82,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     step_ja: str
     staff: str
     case: str
+    approval: str
     request_id: str
     outcome: str
     repeated: bool
@@ -93,7 +97,7 @@ async def read(
 ) -> list[Line]:
     """Answer a question about the history and log that it was asked; oldest first.
 
-    keys: of every year that has some. Raises: ProvisionCorrupt, StoreError.
+    keys: of every year that has some. Raises: ProvisionCorrupt, YearGone, StoreError.
     """
     async with database.transaction() as connection:
         reader = ProvisionReader(connection)
@@ -120,20 +124,22 @@ async def read(
 
 async def _lines(reader: ProvisionReader, keys: dict[int, HistoryKeys], rows: Sequence[ProvisionRow]) -> list[Line]:
     places = sorted({(row.stream, row.height) for row in rows})
-    cases: dict[tuple[bytes, int, int], str] = {}
+    details: dict[tuple[bytes, int, int], Detail] = {}
     for (stream, height), batch in (await reader.batches(places)).items():
+        if batch.year not in keys:
+            raise YearGone(batch.year)
         for detail in keys[batch.year].details(stream, height, batch):
-            cases[stream, height, detail.index] = detail.case
+            details[stream, height, detail.index] = detail
     lines = []
     for row in rows:
-        case = cases.get((row.stream, row.height, row.idx))
-        if case is None:
+        found = details.get((row.stream, row.height, row.idx))
+        if found is None:
             raise ProvisionCorrupt(row.stream, row.height, "has no detail for a row; rebuild the history")
-        lines.append(_line(row, case))
+        lines.append(_line(row, found))
     return lines
 
 
-def _line(row: ProvisionRow, case: str) -> Line:
+def _line(row: ProvisionRow, detail: Detail) -> Line:
     affair = AFFAIRS.get(row.affair)
     given = Given(row.given)
     return Line(
@@ -146,7 +152,8 @@ def _line(row: ProvisionRow, case: str) -> Line:
         step=row.step,
         step_ja=STEP_NAMES.get(row.step, str(row.step)),
         staff=row.staff,
-        case=case,
+        case=detail.case,
+        approval=(detail.approval or b"").hex(),
         request_id=row.request_id.hex,
         outcome=Outcome(row.outcome).name,
         repeated=row.kind == EntryKind.REPEAT,
