@@ -4,7 +4,6 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,14 @@ import msgspec
 import segno
 import trio
 
-from certs.material import TlsMaterial
 from gateway.cli.receipt import jst
-from gateway.line.dial import open_line
 from gateway.ops.logs import configure_logging
+from gateway.peers.line_file import line_from
 from gateway.peers.ministry import history as records
 from gateway.peers.ministry import paper, people
 from gateway.peers.ministry.credentials import TERMINAL_DAYS, issue_terminal, renew_server
 from gateway.peers.ministry.desk import EVENT_WORDS, Event, HistoryFilter, Right
+from gateway.peers.ministry.errors import SetupIncomplete
 from gateway.peers.ministry.factors import enrolment_uri, hash_pin, new_secret
 from gateway.peers.ministry.office import running_desk
 from gateway.peers.ministry.serving import serve_terminals
@@ -80,29 +79,24 @@ def serve(data: Path, host: str, port: int, line_port: int | None) -> None:
 async def _serve(ministry: Ministry, bind: str) -> None:
     from gateway.peers.ministry.web import make_app  # the other commands need no web framework
 
-    dialling, shutdown = ministry.dialling, trio.Event()
-    material = TlsMaterial(dialling.files, now=datetime.now(UTC))
+    shutdown = trio.Event()
+    party = ministry.dialling.target.own.party
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with AsyncExitStack() as stack:
-            line = await stack.enter_async_context(
-                open_line(dialling.target, material=material, trust=dialling.trust, sign=dialling.sign)
-            )
-            party = dialling.target.own.party
-            desk = await stack.enter_async_context(running_desk(ministry.store, line, dialling.trust, party=party))
-            nursery = await stack.enter_async_context(trio.open_nursery())
+        async with (
+            line_from(ministry.dialling) as line,
+            running_desk(ministry.store, line, ministry.dialling.trust, party=party) as desk,
+            trio.open_nursery() as nursery,
+        ):
 
             async def listen(task_status: trio.TaskStatus[list[str]]) -> None:
-                await serve_terminals(
-                    make_app(desk),
-                    desk,
-                    ministry.terminals,
-                    bind=bind,
-                    shutdown=shutdown,
-                    task_status=task_status,
-                )
+                try:
+                    await serve_terminals(
+                        make_app(desk), desk, ministry.terminals, bind=bind, shutdown=shutdown, task_status=task_status
+                    )
+                except* OSError as errors:
+                    raise SetupIncomplete(f"cannot listen at {bind}; choose another --host or --port") from errors
 
-            addresses = await nursery.start(listen)
-            for address in addresses:
+            for address in await nursery.start(listen):
                 click.echo(f"terminals: {address}; Ctrl-C ends")
             async for _ in signals:
                 break
