@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -195,6 +196,22 @@ def test_it_serves_until_a_signal_and_ends_cleanly(data: Path, tmp_path: Path, h
     assert out == ""
     ends = [json.loads(line)["detail"] for line in run("history", "--data", data, "--json").splitlines()[:1]]
     assert ends == ["stop"]
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_said_in_one_line(data: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        served = subprocess.run(
+            [sys.executable, "-m", "gateway.cli", "ministry", "serve", "--data", data, "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert served.returncode == 1
+    assert f"Error: cannot listen at 127.0.0.1:{port}; choose another --host or --port" in served.stderr
+    assert "Traceback" not in served.stderr
 
 
 async def _get(data: Path, packed: Path, port: int) -> str:
