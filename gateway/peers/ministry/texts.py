@@ -478,8 +478,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "This cannot be done\nBegin again from the start.",
     ),
     "error.413": (
-        "ファイルが大きすぎます\n受領証のファイル（1メガバイト以内）を選んでください。",
-        "The file is too large\nChoose a receipt file of 1 MB at most.",
+        "ファイルが大きすぎます\n受領証のファイル（256キロバイト以内）を選んでください。",
+        "The file is too large\nChoose a receipt file of 256 kB at most.",
     ),
     "error.500": (
         "処理できませんでした\n少し待ってからやり直し、続くときは管理者に連絡してください。",

@@ -33,8 +33,8 @@ from gateway.peers.ministry.visiting import (
 
 log = structlog.get_logger()
 
-UPLOAD_BYTES_MAX: Final = 1 << 20
-"""A form with a receipt file."""
+UPLOAD_BYTES_MAX: Final = 256 << 10
+"""A form with a receipt file; so small that it is never spooled to a disk while it is read."""
 
 
 def _now_us() -> int:

@@ -279,6 +279,21 @@ def test_a_key_pressed_defers_the_lock(place, desk) -> None:
     assert page.input_value("#name") == "高橋a"
 
 
+def test_a_screen_that_the_server_locked_meanwhile_is_wiped_at_the_next_key(place, desk) -> None:
+    page = place("first")
+    desk.idle_ms = 50_000
+    desk.now_us = time.time_ns() // 1000
+    sign_in(page)
+    choose_work(page)
+    ask(page, "高橋花子")
+    expect(page.locator("#warning")).to_be_visible()
+    session = desk.sessions["token-clerk"]
+    desk.sessions["token-clerk"] = msgspec.structs.replace(session, locked=True)
+    page.keyboard.press("Tab")
+    page.wait_for_url("**/unlock")
+    assert "髙橋" not in page.content()
+
+
 def test_the_form_prints_alone_with_its_number(place, desk) -> None:
     page = place("first")
     sign_in(page)

@@ -74,10 +74,10 @@
       const response = await fetch("/touch", {
         method: "POST",
         headers: { "X-Csrf": lockForm.elements.csrf.value },
-        redirect: "error",
+        redirect: "manual",
       }).catch(() => null);
-      if (!response) return;
-      if (!response.ok) { lock(); return; }
+      if (!response) return; // the server is away: the countdown goes on
+      if (!response.ok) { lock(); return; } // it has locked or ended the session already
       limit = (await response.json()).lock_ms;
       elapsed = stopwatch();
       warning.hidden = true;
