@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DATA   ?= sekisho-demo
 
-.PHONY: help demo test check format bench faults components clean
+.PHONY: help demo test check format bench bench-inquiry faults components clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -37,6 +37,9 @@ format: $(STAMP) ## rewrite the code in the project's format
 
 bench: $(STAMP) ## measure; writes bench/out/latest.json
 	@$(BIN)/python -m bench
+
+bench-inquiry: $(STAMP) ## measure a register of 1,000,000: loading, search by name, look-up by code beside it
+	@$(BIN)/python -m bench.inquiry
 
 faults: $(STAMP) components ## kill workers and cut commits under load, at full length (minutes)
 	@SEKISHO_FAULTS=full $(BIN)/python -m pytest tests/app/test_killed_workers.py tests/app/test_cut_commits.py
