@@ -6,17 +6,20 @@ file of the centre (PostgreSQL's data files, WAL and log among them) and of the 
 
 import os
 import signal
+import time
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 
 from gateway.app.setup import SEED
 from gateway.inquiry.cases import known_cases, known_residents
 from gateway.line.dial import LineClient
-from protocol.messages import InquiryByCode, InquiryByName, Operation, encode
+from protocol.approval import approval_digest
+from protocol.messages import Approve, InquiryByCode, InquiryByName, Operation, encode
 from tests.kit.centre import Made
 
 CHUNK = 8 << 20
@@ -69,6 +72,7 @@ async def _ask_everything(line: LineClient) -> None:
         request_id = line.new_id()
         for _ in range(2):
             await line.ask(operation, encode(body), request_id=request_id)
+        await _ask_with_approval(line, operation, body)
     person = known_residents(SEED)[0].record
     for affair, staff, case_reference in (
         (person.name, "staff-001", "2026-0001"),
@@ -90,6 +94,16 @@ async def _ask_everything(line: LineClient) -> None:
     )
 
 
+async def _ask_with_approval(line: LineClient, operation: Operation, body: InquiryByCode | InquiryByName) -> None:
+    """The same under a second person's approval, which is kept."""
+    expires_us = time.time_ns() // 1_000 + 60_000_000
+    digest = approval_digest(operation, body)
+    approve = Approve(body.affair, body.step, "staff-900", body.case, [digest], expires_us)
+    approval = line.new_id()
+    await line.ask(Operation.APPROVE, encode(approve), request_id=approval)
+    await line.ask(operation, encode(msgspec.structs.replace(body, approval=approval)))
+
+
 async def _ask_while_it_breaks(made: Made, line: LineClient) -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(3):
@@ -108,7 +122,7 @@ def _metrics(port: int) -> bytes:
 async def _tables(made: Made) -> list[tuple[str, bytes]]:
     tables = await made.owner(
         "select schemaname || '.' || tablename from pg_tables"
-        " where schemaname in ('ledger', 'provision', 'directory', 'public')"
+        " where schemaname in ('ledger', 'provision', 'directory', 'inquiry', 'public')"
     )
     dumps = []
     for (table,) in tables:
@@ -139,7 +153,9 @@ async def test_residents_texts_are_nowhere(
     assert not _found(logs, [*marks, *_births()])
     assert not _found(metrics, [*marks, *_births()])
     tables = await _tables(made)
-    assert {"ledger.block", "provision.batch", "provision.record"} <= {table for table, dump in tables if dump}
+    assert {"ledger.block", "provision.batch", "provision.record", "inquiry.approval_item", "inquiry.volume"} <= {
+        table for table, dump in tables if dump
+    }
     for table, dump in tables:
         assert not _found(dump, [*marks, *_births()]), table
     await made.owner("checkpoint")
