@@ -7,7 +7,7 @@ from quart import Blueprint, Response
 from gateway.peers.ministry.desk import Question, Right
 from gateway.peers.ministry.errors import DeskRefused, Why
 from gateway.peers.ministry.forms import WrongForm, read_by_code, read_by_name
-from gateway.peers.ministry.visiting import Reception, Visit, to
+from gateway.peers.ministry.visiting import Done, Reception, Visit, to
 
 
 def routes(reception: Reception) -> Blueprint:
@@ -48,9 +48,9 @@ def routes(reception: Reception) -> Blueprint:
                 raise WrongForm({"reason": "wrong.reason-missing"})
             question: Question = read_by_code(form, work) if form.get("code") else read_by_name(form, work)
 
-            async def apply() -> str:
+            async def apply() -> Done:
                 made = await desk.request_approval(visit.caller, [question], reason=reason)
-                return f"/approvals/{made.id}"
+                return Done(f"/approvals/{made.id}")
 
             place = await reception.once(visit, form_id, apply)
         except WrongForm as wrong:
@@ -86,9 +86,9 @@ def routes(reception: Reception) -> Blueprint:
     async def ask(approval_id: str) -> Response:
         visit, form = await reception.enter_with_form(Right.INQUIRE)
 
-        async def run() -> str:
+        async def run() -> Done:
             answers = await desk.run_approved(visit.caller, approval_id)
-            return f"/answers/{answers[0].request_id}" if len(answers) == 1 else "/answers"
+            return Done(f"/answers/{answers[0].request_id}" if len(answers) == 1 else "/answers")
 
         return to(await reception.once(visit, form.get("form_id", ""), run))
 

@@ -9,7 +9,7 @@ from quart import Blueprint, Response
 from gateway.peers.ministry.desk import Answer, Question, Right
 from gateway.peers.ministry.errors import WORDS, DeskRefused, Why
 from gateway.peers.ministry.forms import Work, WrongForm, read_by_code, read_by_name, read_work, typed_again
-from gateway.peers.ministry.visiting import Reception, Visit, to
+from gateway.peers.ministry.visiting import Done, Reception, Visit, to
 
 _READ = {"name": read_by_name, "code": read_by_code}
 _ADVICE: Final[Mapping[str, str]] = {
@@ -95,8 +95,9 @@ def routes(reception: Reception) -> Blueprint:
             return await search_page(visit, by, form, {}, form_id, refused=refused)
         return to(place)
 
-    async def ask(visit: Visit, question: Question) -> str:
-        return f"/answers/{(await desk.search(visit.caller, question)).request_id}"
+    async def ask(visit: Visit, question: Question) -> Done:
+        answer = await desk.search(visit.caller, question)
+        return Done(f"/answers/{answer.request_id}", settled=answer.recorded)
 
     @part.post("/search/again")
     async def correct() -> Response:
@@ -152,11 +153,11 @@ def routes(reception: Reception) -> Blueprint:
         visit, form = await reception.enter_with_form(Right.INQUIRE)
         sheets: list[Response] = []
 
-        async def number() -> str:
+        async def number() -> Done:
             printed = await desk.print_form(visit.caller, request_id)
             erases_ms = max(0, printed.answer.erases_us - reception.now_us()) // 1000
             sheets.append(await reception.page(visit, "sheet.html", nav="forms", printed=printed, erases_ms=erases_ms))
-            return "/forms?printed"
+            return Done("/forms?printed")
 
         place = await reception.once(visit, form.get("form_id", ""), number)
         return sheets[0] if sheets else to(place)

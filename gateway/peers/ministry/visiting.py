@@ -11,7 +11,7 @@ answered already, so that a form sent twice is asked once. No question and no an
 import hmac
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import trio
@@ -28,6 +28,14 @@ CHALLENGE_COOKIE: Final = "__Host-sekisho-challenge"
 LANGUAGE_COOKIE: Final = "__Host-sekisho-language"
 SESSIONS_MAX: Final = 1024
 ANSWERED_MAX: Final = 64
+FORM_ID_CHARS_MAX: Final = 64
+
+
+class Done(NamedTuple):
+    """What became of a form: the page its result is on, and whether sending it again could change nothing."""
+
+    place: str
+    settled: bool = True
 
 
 class _Memory:
@@ -122,11 +130,14 @@ class Reception:
         choice = next(choice for choice in self.desk.affairs() if choice.id == affair)
         return choice, next(s for s in choice.steps if s.number == step)
 
-    async def once(self, visit: Visit, form_id: str, act: Callable[[], Awaitable[str]]) -> str:
+    async def once(self, visit: Visit, form_id: str, act: Callable[[], Awaitable[Done]]) -> str:
         """Do what a form asks one time: the page its result is on, also when the form is sent again.
 
-        A copy that comes while the first is under way waits for it. When the first fails the form may be sent again.
+        A copy that comes while the first is under way waits for it. When the first fails or is not settled, the form
+        may be sent again. Answers 403 to a form without an id of its own.
         """
+        if not 0 < len(form_id) <= FORM_ID_CHARS_MAX:
+            abort(403)
         answered = visit.memory.answered
         while isinstance(earlier := answered.get(form_id), trio.Event):
             await earlier.wait()
@@ -134,15 +145,18 @@ class Reception:
             return earlier
         under_way = answered[form_id] = trio.Event()
         try:
-            answered[form_id] = place = await act()
+            done = await act()
+            answered[form_id] = done.place
         except BaseException:
             answered.pop(form_id, None)
             raise
         finally:
             under_way.set()
+        if not done.settled:
+            answered.pop(form_id, None)
         while len(answered) > ANSWERED_MAX:
             answered.popitem(last=False)
-        return place
+        return done.place
 
     def forget(self, visit: Visit) -> None:
         """The session is over."""

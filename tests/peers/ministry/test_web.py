@@ -6,6 +6,8 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 from quart.datastructures import FileStorage
 
 import gateway.peers.ministry as ministry
@@ -203,6 +205,48 @@ async def test_a_form_whose_answer_did_not_come_may_be_sent_again(at: Terminal, 
     desk.line_down = False
     response = await at.go("/search/name", NAME_FORM)
     assert response.headers["Location"].startswith("/answers/")
+
+
+async def test_a_form_whose_answer_was_not_final_asks_again(at: Terminal, desk: FakeDesk) -> None:
+    await at.at_work()
+    for _ in range(2):
+        await at.go("/search/name", NAME_FORM | {"name": "混雑"})
+    assert len(desk.asked) == 2
+
+
+async def test_copies_of_a_form_under_way_wait_for_the_first(at: Terminal, desk: FakeDesk) -> None:
+    await at.at_work()
+    at.text = 'name="csrf" value="csrf-clerk"'
+    search, begun, go_on = desk.search, trio.Event(), trio.Event()
+
+    async def slow(caller, question):
+        begun.set()
+        await go_on.wait()
+        return await search(caller, question)
+
+    desk.search = slow
+    places = []
+
+    async def send() -> None:
+        places.append((await at.go("/search/name", NAME_FORM)).headers["Location"])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        await begun.wait()
+        nursery.start_soon(send)
+        nursery.start_soon(send)
+        await trio.testing.wait_all_tasks_blocked()
+        go_on.set()
+    assert len(places) == 3
+    assert len(set(places)) == 1
+    assert len(desk.asked) == 1
+
+
+async def test_a_form_without_an_id_is_not_answered(at: Terminal, desk: FakeDesk) -> None:
+    await at.at_work()
+    for form_id in ("", "x" * 65):
+        assert (await at.go("/search/name", NAME_FORM | {"form_id": form_id})).status_code == 403
+    assert desk.asked == []
 
 
 async def test_fields_that_cannot_be_read_are_named_beside_and_above(at: Terminal, desk: FakeDesk) -> None:
