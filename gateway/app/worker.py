@@ -13,6 +13,7 @@ Source: DESIGN sections 4 and 7.
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -46,6 +47,13 @@ BUSY_RETRY_MS = 100
 DRAIN_S_MAX = 10.0
 INBOX_REQUESTS_PER_PARTY = 8_192
 INBOX_REQUESTS_TOTAL = 65_536
+SEARCH_TURN = 128
+"""Requests of one turn of the search lane: what they keep the thread for is what a plain question may wait."""
+PRESSED_REQUESTS = 16
+"""A turn of the plain lane with so many requests: they come faster than one at a time can be answered."""
+PRESSED_S = 0.02
+SEARCH_REST = 9
+"""While the plain lane is pressed, the search lane rests so many times as long as it worked."""
 
 
 class Gauges(Protocol):
@@ -115,7 +123,8 @@ class Worker:
         self._standings: dict[tuple[str, str], Standing] = {}
         self._open: dict[tuple[str, bytes], Asked] = {}
         self._answer = self._new_inbox()
-        self._search = self._new_inbox()
+        self._search = self._new_inbox(SEARCH_TURN)
+        self._pressed_at = float("-inf")
         self._record: Inbox[list[Final]] = Inbox(
             capacity_per_key=INBOX_REQUESTS_TOTAL,
             capacity_total=INBOX_REQUESTS_TOTAL,
@@ -129,11 +138,11 @@ class Worker:
         )
 
     @staticmethod
-    def _new_inbox() -> "Inbox[list[Asked]]":
+    def _new_inbox(take_max: int = limits.BLOCK_ENTRIES_MAX) -> "Inbox[list[Asked]]":
         return Inbox(
             capacity_per_key=INBOX_REQUESTS_PER_PARTY,
             capacity_total=INBOX_REQUESTS_TOTAL,
-            take_max=limits.BLOCK_ENTRIES_MAX,
+            take_max=take_max,
         )
 
     # --- life
@@ -151,8 +160,9 @@ class Worker:
     ) -> None:
         """Serve until `stop`, then drain: nothing admitted is lost, and the stream ends with its CLOSE block."""
         async with trio.open_nursery() as nursery:
-            for inbox, work in ((self._answer, plain.answer), (self._search, searching.search)):
-                nursery.start_soon(run_stage, inbox, self._flat(work), lambda: self._record_waiting(recorder))
+            then = partial(self._record_waiting, recorder)
+            nursery.start_soon(run_stage, self._answer, partial(self._answering, plain), then)
+            nursery.start_soon(run_stage, self._search, partial(self._searching, searching), then)
             nursery.start_soon(self._sweep)
             async with trio.open_nursery() as lines:
                 lines.start_soon(self.acceptor.serve, listeners)
@@ -179,13 +189,24 @@ class Worker:
             while self._open:  # noqa: ASYNC110 - once in a life; an event would cost every request
                 await trio.sleep(0.005)
 
-    def _flat(self, work: Callable[[list[Asked]], Awaitable[None]]) -> "Callable[[list[list[Asked]]], Awaitable[None]]":
-        async def flat(batch: list[list[Asked]]) -> None:
-            asked = [each for frame in batch for each in frame]
-            await work(asked)
-            self._batches.append(len(asked))
+    async def _answering(self, plain: PlainLane, batch: list[list[Asked]]) -> None:
+        asked = [each for frame in batch for each in frame]
+        if len(asked) >= PRESSED_REQUESTS:
+            self._pressed_at = trio.current_time()
+        await plain.answer(asked)
+        self._batches.append(len(asked))
 
-        return flat
+    async def _searching(self, searching: SearchLane, batch: list[list[Asked]]) -> None:
+        """Search, and give way: while plain questions come in crowds, searches have a small part of the time."""
+        asked = [each for part in batch for each in part]
+        began = trio.current_time()
+        await searching.search(asked)
+        self._batches.append(len(asked))
+        now = trio.current_time()
+        until = now + (now - began) * SEARCH_REST
+        while now < until and now - self._pressed_at < PRESSED_S:
+            await trio.sleep(min(until - now, PRESSED_S))
+            now = trio.current_time()
 
     async def _record_waiting(self, recorder: Recorder) -> None:
         """Make blocks of what waits; whoever is at it goes on until nothing waits."""
@@ -309,12 +330,14 @@ class Worker:
         by_party: dict[str, list[Asked]] = {}
         for asked in batch:
             by_party.setdefault(asked.party, []).append(asked)
-        for party, part in by_party.items():
-            try:
-                self._search.put_nowait(party, part, weight=len(part))
-            except InboxFull:
-                for asked in part:
-                    self.settle(asked, Outcome.BUSY, encode(Refusal(retry_after_ms=BUSY_RETRY_MS)))
+        for party, all_of_it in by_party.items():
+            for at in range(0, len(all_of_it), SEARCH_TURN):
+                part = all_of_it[at : at + SEARCH_TURN]
+                try:
+                    self._search.put_nowait(party, part, weight=len(part))
+                except InboxFull:
+                    for asked in part:
+                        self.settle(asked, Outcome.BUSY, encode(Refusal(retry_after_ms=BUSY_RETRY_MS)))
 
     def record(self, finals: list[Final]) -> None:
         """Into the commit stage; what finds it full was not written and may be sent again."""
