@@ -47,8 +47,12 @@ CHECKPOINT_S = 1.0
 HOUSEKEEPING_S = 3600.0
 COUNTS_KEPT_DAYS = 7
 """Counts of volume and approvals are kept so long for who looks into them; the ledger has what came of them."""
+NICE = 10
+"""What this process does can wait, the workers' answers cannot: under load it gets what they leave."""
+PROJECTION_S = 0.25
+"""At least so long between two rounds of the projections: each disturbs an answer or two."""
 PROJECTION_REST = 3.0
-"""The projection rests three times as long as it worked: a backlog must not slow the workers."""
+"""The projections rest three times as long as they worked: a backlog must not slow the workers."""
 
 
 def main() -> None:
@@ -81,6 +85,7 @@ class _State:
 
 
 async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None:
+    os.nice(NICE)
     keystore = open_keystore(configuration.keystore_uri, lambda: passphrase_from_file(configuration.passphrase_file))
     gauges = OpsMetrics(CollectorRegistry())
     state = _State()
@@ -93,8 +98,7 @@ async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None
             nursery.start_soon(stop_with_parent, stop)
             nursery.start_soon(_reload, stop, keystore)
             nursery.start_soon(_checkpoint, database, keystore, gauges, state, configuration)
-            nursery.start_soon(_project, database)
-            nursery.start_soon(_project_history, database, keystore)
+            nursery.start_soon(_project, database, keystore)
             nursery.start_soon(watch_overdue, database, gauges, now_us)
             nursery.start_soon(_keep_house, database)
             nursery.start_soon(watch_candidates, database, gauges, configuration.history.candidates, now_us)
@@ -146,31 +150,25 @@ async def _checkpoint(
         await trio.sleep(max(0.05, CHECKPOINT_S - (trio.current_time() - began)))
 
 
-async def _project(database: Database) -> None:
-    """The projection follows the blocks at leisure: a little work, then a pause as long as the work."""
-    while True:
-        began = trio.current_time()
-        try:
-            blocks = await project_once(database)
-        except (StoreError, LedgerError) as error:
-            log.warning("projection_waits", code=error.code)
-            blocks = 0
-        took = trio.current_time() - began
-        await trio.sleep(max(took * PROJECTION_REST, 0.05) if blocks else CHECKPOINT_S)
+async def _project(database: Database, keystore: KeyStore) -> None:
+    """The projections follow the blocks at leisure: a little work, then a longer pause.
 
-
-async def _project_history(database: Database, keystore: KeyStore) -> None:
-    """The provision history likewise. Its keys are unwrapped here and nowhere shown."""
+    The history's keys are unwrapped here and nowhere shown.
+    """
     years = YearKeys(ProvisionStore(database), keystore, now_us)
     while True:
         began = trio.current_time()
+        done = 0
         try:
-            batches = await project_history_once(database, years.existing)
+            done += await project_once(database)
+        except (StoreError, LedgerError) as error:
+            log.warning("projection_waits", code=error.code)
+        try:
+            done += await project_history_once(database, years.existing)
         except (StoreError, InquiryError, HsmError) as error:
             log.warning("history_waits", code=error.code)
-            batches = 0
         took = trio.current_time() - began
-        await trio.sleep(max(took * PROJECTION_REST, 0.05) if batches else CHECKPOINT_S)
+        await trio.sleep(max(took * PROJECTION_REST, PROJECTION_S) if done else CHECKPOINT_S)
 
 
 async def _keep_house(database: Database) -> None:

@@ -15,12 +15,13 @@ from typing import Final, Protocol
 import msgspec
 
 from gateway.inquiry.provision import TOKEN_BYTES, HistoryKeys, KeysOf, ProvisionCorrupt
+from gateway.ledger.projection import OCTETS_A_ROUND_MAX
 from gateway.store.ledger import split_entries
 from gateway.store.provision import Batch, Connection, ProvisionStore, StoredBatch
 from protocol.ledger import decode_entry
 from protocol.outcomes import Outcome
 
-BATCHES_A_ROUND_MAX: Final = 64
+BATCHES_A_ROUND_MAX: Final = 512
 SHOWING: Final = frozenset({Outcome.EXACT, Outcome.VARIANT})
 """The outcomes that show a record."""
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -42,7 +43,7 @@ async def project_once(database: Transactional, keys_of: KeysOf) -> int:
         store = ProvisionStore(connection)
         if not await store.become_writer():
             return 0
-        batches = await store.behind(BATCHES_A_ROUND_MAX)
+        batches = await store.behind(BATCHES_A_ROUND_MAX, OCTETS_A_ROUND_MAX)
         if batches:
             keys = {batch.year: await keys_of(batch.year) for batch in batches}
             await store.append([row for batch in batches for row in rows_of(batch, keys[batch.year])])

@@ -5,7 +5,6 @@ the code, for a name or a birth date alone has so few values that equal tokens w
 Source: DESIGN 9.
 """
 
-import hmac
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,14 +12,14 @@ from gateway.inquiry.addresses import town_key
 from gateway.inquiry.folding import search_name
 from gateway.inquiry.record import ResidentRecord
 from gateway.inquiry.searched import birth_of, names_with_former_surname
+from protocol.mac import mac
 
 TOKEN_BYTES: Final = 16
-_digest = hmac.digest
 
 
 def code_token(index_key: bytes, code: str) -> bytes:
     """Token of a 住民票コード; 16 bytes."""
-    return _digest(index_key, b"sekisho register code|" + code.encode(), "sha256")[:TOKEN_BYTES]
+    return mac(index_key, b"sekisho register code|" + code.encode())[:TOKEN_BYTES]
 
 
 def town_token(index_key: bytes, name: str, town: str) -> bytes:
@@ -59,4 +58,4 @@ def _tokens(index_key: bytes, names: set[str], towns: set[str], birth: str | Non
 
 def _token(index_key: bytes, label: bytes, first: str, second: str) -> bytes:
     head = first.encode()
-    return _digest(index_key, label + len(head).to_bytes(2, "big") + head + second.encode(), "sha256")[:TOKEN_BYTES]
+    return mac(index_key, label + len(head).to_bytes(2, "big") + head + second.encode())[:TOKEN_BYTES]

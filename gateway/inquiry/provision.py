@@ -14,7 +14,6 @@ Not here: the statement that makes it durable (gateway.store.ledger), what peopl
 Source: DESIGN sections 3 and 9; DOMAIN 2.4.
 """
 
-import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from enum import IntFlag
 from typing import Final, Protocol
@@ -26,11 +25,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gateway.directory.hours import jst_date
 from gateway.inquiry.errors import InquiryError
 from gateway.store.provision import Batch
+from protocol.mac import mac
 
 TOKEN_BYTES: Final = 16
 SECRET_BYTES: Final = 32
 NONCE_BYTES: Final = 12
-_digest = hmac.digest
 _LABEL: Final = b"sekisho/1 history "
 
 
@@ -133,7 +132,7 @@ class HistoryKeys:
             raise ValueError(f"a year's secret has {SECRET_BYTES} bytes")
         self.year = year
         self._subject, self._case, data = (
-            _digest(secret, _LABEL + purpose, "sha256") for purpose in (b"subject", b"case", b"data")
+            mac(secret, _LABEL + purpose) for purpose in (b"subject", b"case", b"data")
         )
         aead = AESGCM(data)
         self._seal = aead.encrypt
@@ -144,18 +143,18 @@ class HistoryKeys:
 
     def subject_token(self, record_id: bytes) -> bytes:
         """Token of a resident in this year; 16 bytes."""
-        return _digest(self._subject, record_id, "sha256")[:TOKEN_BYTES]
+        return mac(self._subject, record_id)[:TOKEN_BYTES]
 
     def case_token(self, case: str) -> bytes:
         """Token of a case reference in this year; 16 bytes."""
-        return _digest(self._case, case.encode(), "sha256")[:TOKEN_BYTES]
+        return mac(self._case, case.encode())[:TOKEN_BYTES]
 
     def batch(
         self, provided: Sequence[tuple[int, Provided]], *, stream: bytes, height: int, at_us: int, nonce: bytes
     ) -> Batch:
         """Seal what a block provided: (index of its entry, what) each."""
         key = self._subject
-        subjects = b"".join([_digest(key, each.subject, "sha256")[:TOKEN_BYTES] for _, each in provided])
+        subjects = b"".join([mac(key, each.subject)[:TOKEN_BYTES] for _, each in provided])
         details = _encode([(index, each.staff, each.case, each.given, each.approval) for index, each in provided])
         return Batch(
             self.year, at_us, subjects, nonce + self._seal(nonce, details, self._bound(stream, height, subjects))

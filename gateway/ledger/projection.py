@@ -18,7 +18,9 @@ from gateway.store.ledger import split_entries
 from gateway.store.ledger_entries import Connection, EntryStore
 from protocol.ledger import decode_entry
 
-BLOCKS_A_ROUND_MAX: Final = 64
+BLOCKS_A_ROUND_MAX: Final = 512
+OCTETS_A_ROUND_MAX: Final = 4 << 20
+"""A round is one transaction: many small blocks, or a dozen full ones."""
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -38,7 +40,7 @@ async def project_once(database: Transactional) -> int:
         store = EntryStore(connection)
         if not await store.become_writer():
             return 0
-        blocks = await store.behind(BLOCKS_A_ROUND_MAX)
+        blocks = await store.behind(BLOCKS_A_ROUND_MAX, OCTETS_A_ROUND_MAX)
         if blocks:
             await store.append(row for block in blocks for row in rows_of(*block))
             await store.mark({stream: height + 1 for stream, height, _ in blocks})

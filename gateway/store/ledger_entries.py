@@ -28,15 +28,20 @@ COLUMNS: Final = (
 )
 
 _BEHIND: Final = """
-select b.stream, b.height, b.entries
-from ledger.stream s
-left join ledger.projected p on p.stream = s.id
-cross join lateral (
-  select k.stream, k.height, k.entries from ledger.block k
-  where k.stream = s.id and k.height >= coalesce(p.height_next, 0) order by k.height limit $1
+select stream, height, entries from (
+  select b.*, sum(octet_length(b.entries)) over (order by b.ahead, b.stream) as upto from (
+    select k.stream, k.height, k.entries, k.height - coalesce(p.height_next, 0) as ahead
+    from ledger.stream s
+    left join ledger.projected p on p.stream = s.id
+    cross join lateral (
+      select k.stream, k.height, k.entries from ledger.block k
+      where k.stream = s.id and k.height >= coalesce(p.height_next, 0) order by k.height limit $1
+    ) k
+    order by ahead, k.stream limit $1
+  ) b
 ) b
-order by b.stream, b.height
-limit $1
+where upto - octet_length(entries) < $2
+order by ahead, stream
 """
 
 
@@ -62,13 +67,22 @@ class EntryStore:
         self._connection = connection
 
     async def become_writer(self) -> bool:
-        """Take the projector's lock until the transaction ends; False when another has it."""
-        rows = await self._connection.fetch("select pg_catalog.pg_try_advisory_xact_lock($1)", PROJECTOR_LOCK)
+        """Take the projector's lock until the transaction ends; False when another has it.
+
+        The commit is not flushed: rows that a crash loses are lost with their mark, and made again from the blocks.
+        """
+        rows = await self._connection.fetch(
+            "select pg_catalog.pg_try_advisory_xact_lock($1), pg_catalog.set_config('synchronous_commit', 'off', true)",
+            PROJECTOR_LOCK,
+        )
         return bool(rows[0][0])
 
-    async def behind(self, blocks: int) -> list[tuple[bytes, int, bytes]]:
-        """Blocks not projected yet: stream, height, stored entries; by stream and height, at most so many."""
-        return [(row[0], row[1], row[2]) for row in await self._connection.fetch(_BEHIND, blocks)]
+    async def behind(self, blocks: int, octets: int) -> list[tuple[bytes, int, bytes]]:
+        """Blocks not projected yet: stream, height, stored entries; at most so many, and of that size, or one.
+
+        Streams in turn, each in the order of its heights.
+        """
+        return [(row[0], row[1], row[2]) for row in await self._connection.fetch(_BEHIND, blocks, octets)]
 
     async def append(self, records: Iterable[Sequence[object]]) -> int:
         """Insert rows of COLUMNS. Returns: how many."""

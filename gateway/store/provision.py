@@ -31,16 +31,21 @@ COLUMNS: Final = (
     "given",
 )
 _BEHIND: Final = """
-select b.stream, b.height, b.year, b.at_us, b.subjects, b.sealed, k.entries
-from ledger.stream s
-left join provision.projected p on p.stream = s.id
-cross join lateral (
-  select * from provision.batch b
-  where b.stream = s.id and b.height >= coalesce(p.height_next, 0) order by b.height limit $1
+select stream, height, year, at_us, subjects, sealed, entries from (
+  select b.*, k.entries, sum(octet_length(k.entries)) over (order by b.ahead, b.stream) as upto from (
+    select b.*, b.height - coalesce(p.height_next, 0) as ahead
+    from ledger.stream s
+    left join provision.projected p on p.stream = s.id
+    cross join lateral (
+      select * from provision.batch b
+      where b.stream = s.id and b.height >= coalesce(p.height_next, 0) order by b.height limit $1
+    ) b
+    order by ahead, b.stream limit $1
+  ) b
+  join ledger.block k on k.stream = b.stream and k.height = b.height
 ) b
-join ledger.block k on k.stream = b.stream and k.height = b.height
-order by b.stream, b.height
-limit $1
+where upto - octet_length(entries) < $2
+order by ahead, stream
 """
 
 
@@ -122,13 +127,22 @@ class ProvisionStore:
     # --- the projection
 
     async def become_writer(self) -> bool:
-        """Take the projector's lock until the transaction ends; False when another has it."""
-        rows = await self._connection.fetch("select pg_catalog.pg_try_advisory_xact_lock($1)", PROJECTOR_LOCK)
+        """Take the projector's lock until the transaction ends; False when another has it.
+
+        The commit is not flushed: rows that a crash loses are lost with their mark, and made again from the blocks.
+        """
+        rows = await self._connection.fetch(
+            "select pg_catalog.pg_try_advisory_xact_lock($1), pg_catalog.set_config('synchronous_commit', 'off', true)",
+            PROJECTOR_LOCK,
+        )
         return bool(rows[0][0])
 
-    async def behind(self, batches: int) -> list[StoredBatch]:
-        """Batches not projected yet, by stream and height, at most so many."""
-        return [StoredBatch(*row) for row in await self._connection.fetch(_BEHIND, batches)]
+    async def behind(self, batches: int, octets: int) -> list[StoredBatch]:
+        """Batches not projected yet: at most so many, and of blocks of that size together, or one.
+
+        Streams in turn, each in the order of its heights.
+        """
+        return [StoredBatch(*row) for row in await self._connection.fetch(_BEHIND, batches, octets)]
 
     async def append(self, records: Iterable[Sequence[object]]) -> int:
         """Insert rows of COLUMNS. Returns: how many."""

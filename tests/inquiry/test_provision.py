@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.inquiry import history
 from gateway.inquiry.history import project_all, project_once, rebuild
 from gateway.inquiry.provision import (
     RECORD_GIVEN,
@@ -151,12 +152,13 @@ async def _rows(ops):
 
 
 @pytest.mark.guest
-async def test_every_record_is_projected_once_and_a_rebuild_gives_the_same(database_dsn):
+async def test_every_record_is_projected_once_and_a_rebuild_gives_the_same(database_dsn, monkeypatch):
     async with ledger_of(database_dsn) as (store, ops):
         writer = await Providing(store).open()
         for n in range(0, 280, 4):
             pairs = [shown(n + k, at_us=T0_US + n, subject=k or None, staff=f"staff-{k}") for k in range(4)]
             await writer.provide(*pairs, year=YEAR)
+        monkeypatch.setattr(history, "BATCHES_A_ROUND_MAX", 64)
         assert await project_once(ops, keys_of) == 64
         await writer.provide(shown(999, at_us=T0_US, subject=9), year=YEAR)
         assert await project_all(ops, keys_of) == 7
