@@ -24,7 +24,7 @@ from certs.names import LineName
 from gateway.directory.directory import Directory
 from gateway.directory.policy import Granted, Refused, Standing
 from gateway.inquiry.asked import Asked
-from gateway.inquiry.plain import PlainLane
+from gateway.inquiry.plain import PlainLane, is_plain
 from gateway.inquiry.searching import SearchLane
 from gateway.inquiry.volume import VolumeControl
 from gateway.ledger.recording import Final, Recorder
@@ -300,11 +300,14 @@ class Worker:
                 first.parked = [asked]
             else:
                 first.parked.append(asked)
-        if fresh:
+        plain = [asked for asked in fresh if is_plain(asked)]
+        if len(plain) < len(fresh):
+            self.to_search([asked for asked in fresh if not is_plain(asked)])
+        if plain:
             try:
-                self._answer.put_nowait(party, fresh, weight=len(fresh))
+                self._answer.put_nowait(party, plain, weight=len(plain))
             except InboxFull:
-                for asked in fresh:
+                for asked in plain:
                     self.settle(asked, Outcome.BUSY, encode(Refusal(retry_after_ms=BUSY_RETRY_MS)))
 
     # --- the lanes' outlet

@@ -43,10 +43,6 @@ class PlainLane:
         """Answer what waits. Every request of the batch is recorded, settled, or passed to the other lane."""
         lane = self._lane
         plain = [asked for asked in batch if not asked.done]
-        others = [asked for asked in plain if not _is_plain(asked)]
-        if others:
-            self._to_search(others)
-            plain = [asked for asked in plain if _is_plain(asked)]
         if not plain:
             return
         try:
@@ -104,7 +100,8 @@ class PlainLane:
         return lane.answer(asked, decision, lane.releasable(answered), now_us)
 
 
-def _is_plain(asked: Asked) -> bool:
+def is_plain(asked: Asked) -> bool:
+    """Whether a request is this lane's: a question by code without an approval, or what is refused unread."""
     body = asked.body
     if isinstance(body, InquiryByCode):
         return body.approval is None
