@@ -5,6 +5,7 @@ whose code it is, and no error repeats one.
 Source: DOMAIN 2.2 (施行規則1条; 平成14年総務省告示436号 by its published samples; 平成26年総務省令85号5条).
 """
 
+from functools import lru_cache
 from typing import Final
 
 from gateway.inquiry.errors import FieldInvalid
@@ -58,6 +59,7 @@ def municipality_check_digit(body: str) -> str:
     return str((11 - remainder) % 10)
 
 
+@lru_cache(1 << 11)
 def municipality_is_valid(code: str) -> bool:
     """Whether text is a well-formed 全国地方公共団体コード: 6 ASCII digits with a fitting last one."""
     return _digits(code, MUNICIPALITY_DIGITS) and code[5] == municipality_check_digit(code[:5])
