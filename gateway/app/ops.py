@@ -51,8 +51,10 @@ NICE = 10
 """What this process does can wait, the workers' answers cannot: under load it gets what they leave."""
 PROJECTION_S = 0.25
 """At least so long between two rounds of the projections: each disturbs an answer or two."""
-PROJECTION_REST = 3.0
-"""The projections rest three times as long as they worked: a backlog must not slow the workers."""
+PROJECTION_REST = 9.0
+"""The projections rest nine times as long as they worked, so a backlog takes a tenth of the time and not the workers'.
+
+Some thousands a second are projected so; what a longer crowd leaves is caught up with afterwards."""
 
 
 def main() -> None:
