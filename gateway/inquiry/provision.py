@@ -131,9 +131,7 @@ class HistoryKeys:
         if len(secret) != SECRET_BYTES:
             raise ValueError(f"a year's secret has {SECRET_BYTES} bytes")
         self.year = year
-        self._subject, self._case, data = (
-            mac(secret, _LABEL + purpose) for purpose in (b"subject", b"case", b"data")
-        )
+        self._subject, self._case, data = (mac(secret, _LABEL + purpose) for purpose in (b"subject", b"case", b"data"))
         aead = AESGCM(data)
         self._seal = aead.encrypt
         self._open = aead.decrypt
