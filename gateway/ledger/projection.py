@@ -19,8 +19,8 @@ from gateway.store.ledger_entries import Connection, EntryStore
 from protocol.ledger import decode_entry
 
 BLOCKS_A_ROUND_MAX: Final = 512
-OCTETS_A_ROUND_MAX: Final = 4 << 20
-"""A round is one transaction: many small blocks, or a dozen full ones."""
+OCTETS_A_ROUND_MAX: Final = 1 << 19
+"""A round is one transaction, and small: the next block's commit has to flush what it wrote."""
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
