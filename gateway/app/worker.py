@@ -269,7 +269,7 @@ class Worker:
         log.info("line_left")
 
     def requests(self, connection: Connection, received: RequestsReceived) -> None:
-        """See Gate: admit a frame and put what goes on into the answer stage."""
+        """See Gate: admit a frame and put what goes on into its lane."""
         requests = received.batch.requests
         if self.draining or connection.line.state is not State.SERVING:
             turned_away = [transient(request.request_id, Outcome.DRAINING) for request in requests]

@@ -17,7 +17,8 @@ import msgspec
 from gateway.inquiry.provision import TOKEN_BYTES, HistoryKeys, KeysOf, ProvisionCorrupt
 from gateway.ledger.projection import OCTETS_A_ROUND_MAX
 from gateway.store.ledger import split_entries
-from gateway.store.provision import Batch, Connection, ProvisionStore, StoredBatch
+from gateway.store.ledger_entries import Connection
+from gateway.store.provision import Batch, ProvisionStore, StoredBatch
 from protocol.ledger import decode_entry
 from protocol.outcomes import Outcome
 

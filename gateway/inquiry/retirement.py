@@ -23,7 +23,7 @@ import msgspec
 
 from gateway.inquiry.errors import InquiryError
 from gateway.inquiry.provision import TOKEN_BYTES
-from gateway.store.provision import Connection
+from gateway.store.ledger_entries import Connection
 from gateway.store.provision_retirement import Remains, RetirementStore
 from protocol.keys import KeysError, Purpose, context
 from protocol.trust import Trust, TrustError

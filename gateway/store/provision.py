@@ -7,9 +7,10 @@ Not here: what the bytes say and how they are sealed (gateway.inquiry.provision)
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from gateway.store.errors import StoreUnavailable
+from gateway.store.ledger_entries import Connection
 
 PROJECTOR_LOCK: Final = 0x5345_4B49_5056  # "SEKIPV"
 COLUMNS: Final = (
@@ -68,21 +69,6 @@ class StoredBatch(NamedTuple):
     subjects: bytes
     sealed: bytes
     entries: bytes
-
-
-class Connection(Protocol):
-    """What is needed of a connection of the pool."""
-
-    async def fetch(self, sql: str, *args: object, commit: bool = False) -> list[Any]:
-        """Rows."""
-
-    async def execute(self, sql: str, *args: object, commit: bool = False) -> str:
-        """Status."""
-
-    async def copy_records(
-        self, table: str, *, columns: Sequence[str], records: Iterable[Sequence[object]], schema: str | None = None
-    ) -> int:
-        """How many rows were appended."""
 
 
 class ProvisionStore:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.store.provision import Connection
+from gateway.store.ledger_entries import Connection
 
 
 class Found(Protocol):

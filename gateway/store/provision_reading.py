@@ -9,7 +9,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from gateway.store.provision import Batch, Connection
+from gateway.store.ledger_entries import Connection
+from gateway.store.provision import Batch
 
 ROWS_MAX: Final = 10_000
 """Rows one reading returns; more is a narrower period's."""

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from gateway.store.provision import PROJECTOR_LOCK, Connection
+from gateway.store.ledger_entries import Connection
+from gateway.store.provision import PROJECTOR_LOCK
 
 _PAGE: Final = 500
 
