@@ -18,17 +18,18 @@ Not here: what is run on the host (gateway.store), and threads.
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar, TypeVarTuple
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, ParamSpec, TypeVar, TypeVarTuple
 
-import outcome
 import trio
 import uvloop
 
-from gateway.waiting import hasten, waiting_in_host
+from gateway.waiting import HostWait, waiting_in_host
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    import outcome
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,14 +52,15 @@ class HostCancelled(RuntimeError):  # noqa: N818 (says what happened, as trio.Ca
         self.task = task
 
 
+_wait: Final[trio.lowlevel.RunVar[HostWait]] = trio.lowlevel.RunVar("host wait")
+
+
 async def _drive(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
 async def on_host(fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call `fn(*args, **kwargs)` and await what it returns as an asyncio task on the host loop.
-
-    Cost: a few microseconds; where Trio waits in a thread (gateway.waiting), 55 when it idles.
 
     Cancellation: a checkpoint. When cancelled before, nothing is started. When cancelled while parked, the asyncio
     task is cancelled and this call waits for its end, however long that takes; then `trio.Cancelled` is raised if the
@@ -68,17 +70,16 @@ async def on_host(fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.k
     Raises: what `fn` raises, as the same object; HostCancelled; RuntimeError outside `run_guest`.
     """
     await trio.lowlevel.checkpoint_if_cancelled()
-    loop = asyncio.get_running_loop()
+    wait = _host()
     waiter = trio.lowlevel.current_task()
     raise_cancel: Callable[[], NoReturn] | None = None
     awaitable = fn(*args, **kwargs)
     # Some libraries return awaitables that are no coroutines; create_task takes coroutines only.
     coroutine = awaitable if asyncio.iscoroutine(awaitable) else _drive(awaitable)
-    task: asyncio.Task[T] = loop.create_task(coroutine)
+    task: asyncio.Task[T] = wait.loop.create_task(coroutine)
 
     def wake(_: asyncio.Task[T]) -> None:
-        hasten(loop)
-        trio.lowlevel.reschedule(waiter, outcome.Value(None))  # noqa: F821 (deleted only after this has run)
+        wait.wake(waiter)  # noqa: F821 (deleted only after this has run)
 
     def abort(raise_cancelled: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
         nonlocal raise_cancel
@@ -103,6 +104,100 @@ async def on_host(fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.k
         # The frames in the error's traceback hold these names: break the cycles now, not in the collector.
         del task, waiter, coroutine, awaitable, raise_cancel
         error = None
+
+
+async def on_host_at_once(fn: Callable[[*Ts], Coroutine[Any, Any, T]], /, *args: *Ts, cancellable: bool = True) -> T:
+    """`on_host` without a task of asyncio: the coroutine begins within this call and is carried on by its futures.
+
+    An asyncio task costs three rounds of the host loop, begin, wake-up and end, some 30 microseconds an await; this is
+    for what is awaited with every request. The coroutine must not ask for its task (`asyncio.timeout`, `wait_for` and
+    `TaskGroup` do) and must wait for futures of the host loop only.
+
+    cancellable: False is a shield, cheaper than a scope: a cancellation is left for the next checkpoint.
+    Cancellation, errors: else as of `on_host`.
+    """
+    await trio.lowlevel.checkpoint_if_cancelled()
+    run = _Run(_host(), trio.lowlevel.current_task(), fn(*args))
+    try:
+        run.step()
+        if not run.ended:
+            await trio.lowlevel.wait_task_rescheduled(run.abort if cancellable else _never)
+        return run.result()
+    finally:
+        del run  # the frames in an error's traceback hold it
+
+
+class _Run(Generic[T]):
+    """One coroutine, stepped as asyncio's Task would: what it yields is a future, whose end is the next step."""
+
+    __slots__ = ("_coroutine", "_error", "_future", "_raise_cancel", "_value", "_wait", "_waiter", "ended")
+
+    def __init__(self, wait: HostWait, waiter: trio.lowlevel.Task, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._wait = wait
+        self._waiter = waiter
+        self._coroutine = coroutine
+        self._future: asyncio.Future[Any] | None = None
+        self._raise_cancel: Callable[[], NoReturn] | None = None
+        self._value: T
+        self._error: BaseException | None = None
+        self.ended = False
+
+    def step(self) -> None:
+        """Run it until it waits or ends. A future's error is raised inside it, by the future itself."""
+        try:
+            future = self._coroutine.send(None)
+        except StopIteration as end:
+            self._value = end.value
+            self.ended = True
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            self._error = error
+            self.ended = True
+        else:
+            self._future = future
+            if future is None:  # asyncio.sleep(0)
+                self._wait.loop.call_soon(self._on)
+            else:
+                future._asyncio_future_blocking = False  # the word of who awaits it, as in asyncio.Task
+                future.add_done_callback(self._on)
+                if self._raise_cancel is not None:
+                    future.cancel()
+
+    def _on(self, _future: object = None) -> None:
+        self.step()
+        if self.ended:
+            self._wait.wake(self._waiter)
+
+    def abort(self, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
+        """Trio wants it cancelled: cancel what it waits for, and stay until it has ended."""
+        self._raise_cancel = raise_cancel
+        if self._future is not None:
+            self._future.cancel()
+        return trio.lowlevel.Abort.FAILED
+
+    def result(self) -> T:
+        """What it returned; raises what it raised."""
+        error = self._error
+        try:
+            if error is None:
+                return self._value
+            if isinstance(error, asyncio.CancelledError):
+                if self._raise_cancel is not None:
+                    self._raise_cancel()
+                raise HostCancelled(getattr(self._coroutine, "__qualname__", "")) from error
+            raise error
+        finally:
+            self._error = error = None
+
+
+def _never(_: object) -> trio.lowlevel.Abort:
+    return trio.lowlevel.Abort.FAILED
+
+
+def _host() -> HostWait:
+    try:
+        return _wait.get()
+    except LookupError:
+        raise RuntimeError("no host loop: this runs outside run_guest") from None
 
 
 def run_guest(
@@ -144,6 +239,7 @@ async def _host_main(
     root = trio.CancelScope()
 
     async def trio_main() -> T | None:
+        _wait.set(wait)
         with root:
             return await async_fn(*args)
         return None
@@ -151,13 +247,13 @@ async def _host_main(
     for number, handler in signals.items():
         loop.add_signal_handler(number, handler or root.cancel)
     try:
-        with waiting_in_host(loop):
+        with waiting_in_host(loop) as wait:
             trio.lowlevel.start_guest_run(
                 trio_main,
                 clock=clock,
                 instruments=instruments,
                 run_sync_soon_threadsafe=loop.call_soon_threadsafe,
-                run_sync_soon_not_threadsafe=loop.call_soon,
+                run_sync_soon_not_threadsafe=wait.soon,
                 done_callback=ended.set_result,
                 host_uses_signal_set_wakeup_fd=True,
                 restrict_keyboard_interrupt_to_checkpoints=True,

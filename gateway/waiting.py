@@ -1,11 +1,14 @@
-"""How a guest Trio waits for its sockets: through the host loop itself, in place of a thread.
+"""How a guest Trio and its host loop take turns: the waits and the passes, without a thread and without going round.
 
 Theory. When a guest Trio has nothing to run it hands its wait for I/O to a thread, because a host loop cannot be asked
 to wait for it in general. Every wake-up then costs two hand-overs between threads, some 50 microseconds, and an
 inquiry alone has three of them. On Linux Trio's wait is an epoll file descriptor, and an epoll descriptor can itself be
 watched: uvloop watches it like any socket, and a wake-up costs a few microseconds.
 
-Trio has no public hook for this. The one private thing used is the name through which its guest state starts that
+And when Trio has more to run, it asks the host to call it again soon. Each time round the host loop costs a system call
+and some ten microseconds, so a few short passes are made in a row; what the host has to do waits PASSES_S at most.
+
+Trio has no public hook for the wait. The one private thing used is the name through which its guest state starts that
 thread; what it is given is recognised by shape, and anything unexpected (another Trio, another platform) goes to the
 thread as before. So a newer Trio can make this slower, not wrong; tests/test_waiting.py says which of the two it is.
 
@@ -13,59 +16,75 @@ Source: docs/decisions/0010-waiting-in-the-host-loop.md.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import outcome
+import trio
 import trio._core._run as trio_run  # the guest state's way to its thread; see above
 
 TIMER_S_MAX: Final = 3600.0
 """Longer waits are waited for in parts: timers of a loop have bounds."""
+PASSES_S: Final = 0.0002
+"""Passes of Trio follow each other without the host only so long; a pass itself is never cut."""
 _SHAPE: Final = "GuestState.guest_tick.<locals>.deliver"
 _FREE: Final = ("self", "timeout")
 
 
 class HostWait:
-    """One run's waiting. While `_state` is set, Trio is idle and the next event or the timer ticks it."""
+    """One run's turns. While `_state` is set, Trio is idle and the next event, the timer or `wake` ticks it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._fd = -1
         self._state: Any = None
         self._timer: asyncio.TimerHandle | None = None
         self._when = 0.0
+        self._passing = False
+        self._next: Callable[[], object] | None = None
         self.waits = 0
         """Waits taken over from the thread."""
+
+    def soon(self, tick: Callable[[], object]) -> None:
+        """Trio's `run_sync_soon_not_threadsafe`: run its next pass, in this row of passes or from the host."""
+        if self._passing and self._next is None:
+            self._next = tick
+        else:
+            self.loop.call_soon(self._pass, tick)
 
     def take(self, state: Any, timeout: float) -> None:
         """Trio is idle: tick it at the next event of its descriptor, or after `timeout` seconds."""
         if self._fd < 0:
             self._fd = state.runner.io_manager._epoll.fileno()
-            self._loop.add_reader(self._fd, self._tick)
+            self.loop.add_reader(self._fd, self._tick)
         self.waits += 1
         self._state = state
         # A timer that comes too early only ticks Trio for nothing; making one for every wait would cost more.
-        when = self._loop.time() + min(timeout, TIMER_S_MAX)
+        when = self.loop.time() + min(timeout, TIMER_S_MAX)
         if self._timer is None or when < self._when:
             if self._timer is not None:
                 self._timer.cancel()
             self._when = when
-            self._timer = self._loop.call_at(when, self._ring)
+            self._timer = self.loop.call_at(when, self._ring)
 
-    def hasten(self) -> None:
-        """A task of Trio is about to be woken from the host: if Trio is idle, tick it without asking its descriptor.
+    def wake(self, task: trio.lowlevel.Task) -> None:
+        """Reschedule a task from a callback of the host; if Trio is idle it runs at once, within this call.
 
-        Trio would write to its own wake-up socket for this, and be told of that by the host: some 40 microseconds.
+        Trio itself would write to its own wake-up socket and be told of that by the host: some 40 microseconds.
         """
-        if self._state is not None and not self._state.runner.guest_tick_scheduled:
+        idle = self._state is not None and not self._state.runner.guest_tick_scheduled
+        if idle:
             self._state.runner.guest_tick_scheduled = True
-            self._loop.call_soon(self._tick)
+        trio.lowlevel.reschedule(task)
+        if idle:
+            self._tick()
 
     def close(self) -> None:
         """Watch no longer."""
         if self._fd >= 0:
-            self._loop.remove_reader(self._fd)
+            self.loop.remove_reader(self._fd)
             self._fd = -1
         if self._timer is not None:
             self._timer.cancel()
@@ -80,10 +99,20 @@ class HostWait:
             return  # a tick is on its way already
         state.unrolled_run_next_send = outcome.capture(state.runner.io_manager.get_events, 0)
         state.runner.guest_tick_scheduled = True
-        state.guest_tick()
+        self._pass(state.guest_tick)
+
+    def _pass(self, tick: Callable[[], object] | None) -> None:
+        """Let Trio run a pass, and those it asks for, until the row has lasted PASSES_S."""
+        until = time.perf_counter() + PASSES_S
+        while tick is not None:
+            self._passing, self._next = time.perf_counter() < until, None
+            try:
+                tick()
+            finally:
+                self._passing = False
+            tick, self._next = self._next, None
 
 
-_waits: dict[asyncio.AbstractEventLoop, HostWait] = {}
 _thread = trio_run.start_thread_soon  # type: ignore[attr-defined] # see the module
 
 
@@ -92,27 +121,19 @@ def _start(get_events: Callable[[], Any], deliver: Callable[[Any], object], name
     closure = getattr(get_events, "__closure__", None)
     if getattr(deliver, "__qualname__", "") == _SHAPE and closure and get_events.__code__.co_freevars == _FREE:
         state, timeout = (cell.cell_contents for cell in closure)
-        wait = _waits.get(asyncio.get_running_loop())
-        if wait is not None and hasattr(state.runner.io_manager, "_epoll"):
+        wait = getattr(getattr(state, "run_sync_soon_not_threadsafe", None), "__self__", None)
+        if isinstance(wait, HostWait) and hasattr(state.runner.io_manager, "_epoll"):
             wait.take(state, timeout)
             return
     _thread(get_events, deliver, name)
 
 
-def hasten(loop: asyncio.AbstractEventLoop) -> None:
-    """Say that a task of the guest on this loop is about to be woken; to be called in the loop's thread."""
-    wait = _waits.get(loop)
-    if wait is not None:
-        wait.hasten()
-
-
 @contextmanager
 def waiting_in_host(loop: asyncio.AbstractEventLoop) -> Iterator[HostWait]:
-    """While the block runs, a guest Trio on this loop waits through it."""
+    """While the block runs, the guest Trio that is given `soon` of what is yielded waits through it."""
     trio_run.start_thread_soon = _start  # type: ignore[attr-defined,assignment] # see the module
-    wait = _waits[loop] = HostWait(loop)
+    wait = HostWait(loop)
     try:
         yield wait
     finally:
-        del _waits[loop]
         wait.close()

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from gateway.host import HostCancelled, on_host, run_guest
+from gateway.host import HostCancelled, on_host, on_host_at_once, run_guest
 from tests.kit.guest import guest_run
 
 
@@ -33,6 +33,11 @@ async def forever(started, ended):
         ended.append(1)
 
 
+@pytest.fixture(params=[on_host, on_host_at_once], ids=["as a task", "at once"])
+def bridge(request):
+    return request.param
+
+
 @pytest.mark.guest
 async def test_a_result_comes_back_with_its_arguments():
     assert await on_host(answer, 40, plus=2) == 42
@@ -49,23 +54,23 @@ async def test_an_awaitable_that_is_no_coroutine_is_awaited_too():
 
 
 @pytest.mark.guest
-async def test_an_error_comes_back_as_the_same_object():
+async def test_an_error_comes_back_as_the_same_object(bridge):
     trouble = TroubleError()
 
     async def fail():
         raise trouble
 
     with pytest.raises(TroubleError) as raised:
-        await on_host(fail)
+        await bridge(fail)
     assert raised.value is trouble
 
 
 @pytest.mark.guest
-async def test_cancelling_trio_cancels_the_host_task_and_waits_for_its_end():
+async def test_cancelling_trio_cancels_the_host_task_and_waits_for_its_end(bridge):
     started, ended = [], []
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(on_host, forever, started, ended)
+            nursery.start_soon(bridge, forever, started, ended)
             while not started:
                 await trio.lowlevel.checkpoint()
             scope.cancel()
@@ -74,17 +79,18 @@ async def test_cancelling_trio_cancels_the_host_task_and_waits_for_its_end():
 
 
 @pytest.mark.guest
-async def test_nothing_starts_for_a_task_that_is_cancelled_already():
+async def test_nothing_starts_for_a_task_that_is_cancelled_already(bridge):
     started = []
     with trio.CancelScope() as scope:
         scope.cancel()
-        await on_host(forever, started, [])
+        await bridge(forever, started, [])
     assert started == []
 
 
 @pytest.mark.guest
-async def test_a_result_beats_a_late_cancellation():
+async def test_a_result_beats_a_late_cancellation(bridge):
     async def stubborn():
+        started.append(1)
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -94,21 +100,22 @@ async def test_a_result_beats_a_late_cancellation():
         async with trio.open_nursery() as nursery:
 
             async def call():
-                got.append(await on_host(stubborn))
+                got.append(await bridge(stubborn))
 
-            got = []
+            started, got = [], []
             nursery.start_soon(call)
-            await trio.testing.wait_all_tasks_blocked()
+            while not started:
+                await trio.lowlevel.checkpoint()
             scope.cancel()
     assert got == ["a connection"]
 
 
 @pytest.mark.guest
-async def test_a_shield_keeps_the_host_task_running():
+async def test_a_shield_keeps_the_host_task_running(bridge):
     with trio.CancelScope() as outer:
         outer.cancel()
         with trio.CancelScope(shield=True):
-            assert await on_host(answer, 1) == 1
+            assert await bridge(answer, 1) == 1
 
 
 @pytest.mark.guest
@@ -122,13 +129,56 @@ async def test_a_foreign_cancellation_is_an_error_not_a_cancellation():
         future.cancel()
         await future
 
-    for fn in (cancel_itself, raise_it):
+    for bridge, fn in ((on_host, cancel_itself), (on_host, raise_it), (on_host_at_once, raise_it)):
         with pytest.raises(HostCancelled):
-            await on_host(fn)
+            await bridge(fn)
 
 
 @pytest.mark.guest
-async def test_an_error_leaves_no_cycle_behind():
+async def test_what_is_not_cancellable_ends_and_leaves_the_cancellation_for_the_next_checkpoint():
+    started, ended = [], []
+
+    async def slowly():
+        started.append(1)
+        await asyncio.sleep(0.01)
+        return "committed"
+
+    async def call():
+        ended.append(await on_host_at_once(slowly, cancellable=False))
+        await trio.lowlevel.checkpoint()
+        ended.append("went on")
+
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(call)
+            while not started:
+                await trio.lowlevel.checkpoint()
+            scope.cancel()
+    assert ended == ["committed"]
+
+
+@pytest.mark.guest
+async def test_a_coroutine_begun_at_once_has_run_to_its_first_wait_before_the_host_has_a_turn():
+    ran = []
+
+    async def note():
+        ran.append("begun")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
+        return 5
+
+    async def call():
+        assert await on_host_at_once(note) == 5
+        ran.append("ended")
+
+    async with trio.open_nursery() as nursery:
+        asyncio.get_running_loop().call_soon(ran.append, "host")
+        nursery.start_soon(call)
+    assert ran == ["begun", "host", "ended"]
+
+
+@pytest.mark.guest
+async def test_an_error_leaves_no_cycle_behind(bridge):
     class Held:
         alive = 0
 
@@ -145,16 +195,16 @@ async def test_an_error_leaves_no_cycle_behind():
     gc.disable()
     try:
         with contextlib.suppress(TroubleError):
-            await on_host(fail, Held())
+            await bridge(fail, Held())
         await trio.lowlevel.checkpoint()
-        await on_host(answer, 1)
+        await bridge(answer, 1)
         assert Held.alive == 0
     finally:
         gc.enable()
 
 
 @pytest.mark.guest
-async def test_two_thousand_tasks_cancelled_at_random_lose_no_wake_up_and_leak_no_task():
+async def test_two_thousand_tasks_cancelled_at_random_lose_no_wake_up_and_leak_no_task(bridge):
     dice = random.Random(20_261_121)
     loop = asyncio.get_running_loop()
     free, ends = [object() for _ in range(50)], []
@@ -171,12 +221,12 @@ async def test_two_thousand_tasks_cancelled_at_random_lose_no_wake_up_and_leak_n
         end = "cancelled"
         with trio.move_on_after(patience_s):
             try:
-                thing = await on_host(acquire, delay_s)
+                thing = await bridge(acquire, delay_s)
             except IndexError:
                 end = "none free"
             else:
                 with trio.CancelScope(shield=True):
-                    await on_host(release, thing)
+                    await bridge(release, thing)
                 end = "served"
         ends.append(end)
 
@@ -193,7 +243,7 @@ async def test_two_thousand_tasks_cancelled_at_random_lose_no_wake_up_and_leak_n
 
 
 def test_outside_a_guest_run_the_bridge_says_so():
-    with pytest.raises(RuntimeError, match="no running event loop"):
+    with pytest.raises(RuntimeError, match="outside run_guest"):
         trio.run(on_host, answer, 1)
 
 

@@ -11,7 +11,8 @@ that are left, and block and batch stand together or not at all. Three things ca
   never stand, and goes into a new stream) or the block is found to stand (and is released);
 - the height is taken by a CLOSE: a successor believed this worker dead; the batch goes into a new stream.
 
-A commit is never cancelled. Invariants 1, 2 and 9 are kept here. Source: DESIGN section 7.
+A commit is never cancelled, and between it and the release there is no checkpoint. Invariants 1, 2 and 9 are kept here.
+Source: DESIGN section 7.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -96,7 +97,11 @@ class Observer(Protocol):
 
 
 class Recorder:
-    """One stream's writer. `work` is a stage's function; it never raises but Cancelled before it began to commit."""
+    """One stream's writer. `work` is a stage's function; it never raises but Cancelled.
+
+    Cancellation: what was committed is released, always, and what was not, or is in doubt, is left to a successor of
+    the stream, as after a crash.
+    """
 
     def __init__(
         self,
@@ -127,8 +132,7 @@ class Recorder:
         """Record a batch; every Final of it is released, given back as lost, or failed."""
         rest = _by_origin(batch)
         for at in range(0, len(rest), limits.BLOCK_ENTRIES_MAX):
-            with trio.CancelScope(shield=True):
-                await self._record(rest[at : at + limits.BLOCK_ENTRIES_MAX])
+            await self._record(rest[at : at + limits.BLOCK_ENTRIES_MAX])
 
     async def close(self) -> None:
         """End the stream with its CLOSE block."""

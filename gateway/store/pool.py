@@ -19,17 +19,18 @@ Not here: SQL (one module a table group beside this one), schema (gateway.store.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal, NoReturn, TypeAlias
+from typing import Any, Final, Literal, NoReturn, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
 import trio
 
-from gateway.host import HostCancelled, on_host
+from gateway.host import HostCancelled, on_host, on_host_at_once
 from gateway.store.errors import CommitUnknown, StoreRefused, StoreUnavailable, UniqueViolated
 
+T = TypeVar("T")
 Row: TypeAlias = Any
 """An asyncpg.Record: columns by name or position."""
 Isolation = Literal["read committed", "repeatable read", "serializable"]
@@ -79,6 +80,7 @@ class _Connector:
 
     def __init__(self, settings: _Settings) -> None:
         self.settings = settings
+        self.loop: asyncio.AbstractEventLoop  # of the host, where its connections live
         self._backoff_s = 0.0
         self._not_before = 0.0
         self._reason = ""
@@ -88,6 +90,7 @@ class _Connector:
         if trio.current_time() < self._not_before:
             raise StoreUnavailable(self._reason)
         settings = self.settings
+        self.loop = asyncio.get_running_loop()
         try:
             connection = await on_host(
                 asyncpg.connect,
@@ -120,6 +123,7 @@ class PinnedConnection:
         self._connector = connector
         self._connection: Any = None
         self._in_transaction = False
+        self._cancelled = False
         self._cut_at = 0.0
         self._fuse: asyncio.TimerHandle | None = None
 
@@ -158,15 +162,15 @@ class PinnedConnection:
         if connection is None or connection.is_closed():
             connection = await self._connect()
 
-        def copy() -> Awaitable[str]:
-            copying: Awaitable[str] = connection.copy_records_to_table(
+        def copy() -> Coroutine[Any, Any, str]:
+            copying: Coroutine[Any, Any, str] = connection.copy_records_to_table(
                 table, schema_name=schema, columns=list(columns), records=records
             )
             return copying
 
         if self._in_transaction:
             try:
-                status = await on_host(copy)
+                status = await self._call(copy)
             except _FAILURES as error:
                 _raise_typed(connection, error, commit=False)
         else:
@@ -224,26 +228,37 @@ class PinnedConnection:
         self._connection = await self._connector.connect()
         return self._connection
 
-    async def _reading(self, connection: Any, fn: Callable[..., Awaitable[Any]], *args: object) -> Any:
+    async def _reading(self, connection: Any, fn: Callable[..., Coroutine[Any, Any, Any]], *args: object) -> Any:
         # The server bounds a statement; this bounds a network that swallows its answer.
         self._cut_after(self._connector.settings.read_s)
         try:
-            return await on_host(fn, *args)
+            return await self._call(fn, *args)
         except _FAILURES as error:
             _raise_typed(connection, error, commit=False)
         finally:
             self._cut_at = 0.0
 
-    async def _committing(self, connection: Any, fn: Callable[..., Awaitable[Any]], *args: object) -> Any:
-        await trio.lowlevel.checkpoint_if_cancelled()
+    async def _committing(self, connection: Any, fn: Callable[..., Coroutine[Any, Any, Any]], *args: object) -> Any:
         self._cut_after(self._connector.settings.commit_s)
-        with trio.CancelScope(shield=True):
-            try:
-                return await on_host(fn, *args)
-            except _FAILURES as error:
-                _raise_typed(connection, error, commit=True)
-            finally:
-                self._cut_at = 0.0
+        try:
+            return await self._call(fn, *args, cancellable=False)
+        except _FAILURES as error:
+            _raise_typed(connection, error, commit=True)
+        finally:
+            self._cut_at = 0.0
+
+    async def _call(self, fn: Callable[..., Coroutine[Any, Any, T]], *args: object, cancellable: bool = True) -> T:
+        """On the host, at once; as a task after a cancelled statement, whose end asyncpg awaits with a timeout."""
+        if self._cancelled:
+            with trio.CancelScope(shield=not cancellable):
+                result = await on_host(fn, *args)
+            self._cancelled = False
+            return result
+        try:
+            return await on_host_at_once(fn, *args, cancellable=cancellable)
+        except trio.Cancelled:
+            self._cancelled = True
+            raise
 
     def _cut_after(self, seconds: float) -> None:
         """Cut the connection if the statement that begins now takes longer.
@@ -251,7 +266,7 @@ class PinnedConnection:
         `terminate` sends no cancel request, it drops the connection. One host timer serves many statements: it is laid
         when there is none, or none so early, and looks when it goes off whether anything is still due.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._connector.loop
         self._cut_at = at = loop.time() + seconds
         if self._fuse is None or at < self._fuse.when():
             if self._fuse is not None:
