@@ -40,7 +40,7 @@ class Fault(NamedTuple):
     en: str
 
 
-class Read(NamedTuple):
+class Read(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     """A line right in itself. `row` and `tokens` are an entry's, sealed as version 1; None and () for any other."""
 
     line: int
@@ -53,13 +53,28 @@ class Read(NamedTuple):
     tokens: tuple[bytes, ...]
 
 
-class Refused(NamedTuple):
+class Refused(msgspec.Struct, frozen=True, array_like=True, tag=2):
     """A line that is not taken; its municipality and number if they could be read, else "" and 0."""
 
     line: int
     municipality: str
     sequence: int
     fault: Fault
+
+
+class _Heard:
+    """How far a municipality's notifications have come, counted on; as of Notified."""
+
+    __slots__ = ("accepted", "missing", "notified_on", "refused", "sequence")
+
+    def __init__(
+        self, sequence: int, notified_on: dt.date, accepted: int = 0, refused: int = 0, missing: int = 0
+    ) -> None:
+        self.sequence = sequence
+        self.notified_on = notified_on
+        self.accepted = accepted
+        self.refused = refused
+        self.missing = missing
 
 
 class Applied(msgspec.Struct):
@@ -69,14 +84,10 @@ class Applied(msgspec.Struct):
     tokens: list[tuple[bytes, bytes]] = []
     superseded: list[Superseded] = []
     gone: list[bytes] = []
-    notified: dict[str, Notified] = {}
+    notified: list[Notified] = []
+    """The states of the municipalities that this run heard of."""
     refused: list[Refused] = []
     accepted: int = 0
-    touched: set[str] = set()
-
-    def notified_anew(self) -> list[Notified]:
-        """The states of the municipalities that this run heard of."""
-        return [self.notified[code] for code in sorted(self.touched) if code in self.notified]
 
 
 def read_lines(
@@ -91,8 +102,8 @@ def read_lines(
         try:
             if isinstance(row, FieldInvalid):
                 raise row
-            municipality, sequence = read_order(row)
-            out.append(_read(keys, number, read_notification(row, today=today)))
+            municipality, sequence = order = read_order(row)
+            out.append(_read(keys, number, read_notification(row, order, today=today)))
         except FieldInvalid as error:
             out.append(Refused(number, municipality, sequence, _fault(error)))
     return out
@@ -125,12 +136,32 @@ def _fault(error: FieldInvalid) -> Fault:
 class _Held:
     """A person's standing version during a run; `row` is None once it is in the register, else still to be written."""
 
-    def __init__(self, stored: SealedRow, expires_on: dt.date | None, newest: int, *, row: RecordRow | None) -> None:
-        self.stored = stored
+    __slots__ = ("_stored", "expires_on", "newest", "row", "tokens")
+
+    def __init__(
+        self,
+        stored: SealedRow | None,
+        expires_on: dt.date | None,
+        newest: int,
+        *,
+        row: RecordRow | None,
+        tokens: Iterable[bytes] = (),
+    ) -> None:
+        self._stored = stored
         self.expires_on = expires_on
         self.newest = newest
         self.row = row
-        self.tokens: Iterable[bytes] = ()
+        self.tokens = tokens
+
+    @property
+    def stored(self) -> SealedRow:
+        """The version as it is, or will be, in the register."""
+        row = self.row
+        if self._stored is None and row is not None:
+            self._stored = SealedRow(row.record_id, row.version, row.key_id, row.schema, row.sealed)
+        if self._stored is None:
+            raise RegisterCorrupt(b"", "is held without a version")
+        return self._stored
 
 
 class Applying:
@@ -146,7 +177,12 @@ class Applying:
     ) -> None:
         self._keys = keys
         self._retention = retention
-        self.applied = Applied(notified=dict(notified))
+        self.applied = Applied()
+        self._notified = {
+            code: _Heard(state.sequence, state.notified_on, state.accepted, state.refused, state.missing)
+            for code, state in notified.items()
+        }
+        self._touched: set[str] = set()
         self._standing: dict[bytes, _Held] = {}
         for token, row, expires_on, newest in standing:
             if expires_on is not None and expires_on <= today:
@@ -162,7 +198,7 @@ class Applying:
                 self._refuse(item)
                 return
             self._apply(item, reread)
-            self._count(item.municipality, accepted=1)
+            self._notified[item.municipality].accepted += 1
             self.applied.accepted += 1
         except FieldInvalid as error:
             self._refuse(Refused(item.line, item.municipality, item.sequence, _fault(error)))
@@ -173,18 +209,23 @@ class Applying:
             if held.row is not None:
                 self.applied.rows.append(held.row)
                 self.applied.tokens += [(token, held.row.record_id) for token in held.tokens]
+        self.applied.notified = [
+            Notified(code, state.sequence, state.notified_on, state.accepted, state.refused, state.missing)
+            for code, state in sorted(self._notified.items())
+            if code in self._touched
+        ]
         return self.applied
 
     def _in_order(self, item: Read | Refused) -> None:
         """Numbers rise; one that was refused is spent all the same, for it was received in its place."""
         if not item.municipality:
             return
-        self.applied.touched.add(item.municipality)
-        state = self.applied.notified.get(item.municipality)
+        self._touched.add(item.municipality)
+        state = self._notified.get(item.municipality)
         on = item.notified_on if isinstance(item, Read) else None
         if state is None:
             if on is not None:
-                self.applied.notified[item.municipality] = Notified(item.municipality, item.sequence, on, 0, 0, 0)
+                self._notified[item.municipality] = _Heard(item.sequence, on)
             return
         if item.sequence <= state.sequence:
             ground = "duplicate" if item.sequence == state.sequence else "out-of-order"
@@ -194,30 +235,24 @@ class Applying:
                 ja="通知番号は、その市区町村の前の通知より大きい番号です",
                 en="the number must be greater than that of the municipality's notification before it",
             )
-        backwards = on is not None and on < state.notified_on
-        self.applied.notified[item.municipality] = state._replace(
-            sequence=item.sequence,
-            missing=state.missing + item.sequence - state.sequence - 1,
-            notified_on=state.notified_on if on is None or backwards else on,
-        )
-        if backwards:
+        state.missing += item.sequence - state.sequence - 1
+        state.sequence = item.sequence
+        if on is None:
+            return
+        if on < state.notified_on:
             raise FieldInvalid(
                 "notified_on",
                 "out-of-order",
                 ja="通知年月日が、その市区町村の前の通知より前です",
                 en="the date lies before that of the municipality's notification before it",
             )
-
-    def _count(self, municipality: str, *, accepted: int = 0, refused: int = 0) -> None:
-        state = self.applied.notified.get(municipality)
-        if state is not None:
-            self.applied.notified[municipality] = state._replace(
-                accepted=state.accepted + accepted, refused=state.refused + refused
-            )
+        state.notified_on = on
 
     def _refuse(self, refused: Refused) -> None:
         self.applied.refused.append(refused)
-        self._count(refused.municipality, refused=1)
+        state = self._notified.get(refused.municipality)
+        if state is not None:
+            state.refused += 1
 
     def _apply(self, item: Read, reread: Reread) -> None:
         held = self._standing.get(item.previous_token or item.code_token)
@@ -264,7 +299,4 @@ class Applying:
     def _stand(
         self, token: bytes, row: RecordRow, tokens: Iterable[bytes], expires_on: dt.date | None, newest: int
     ) -> None:
-        stored = SealedRow(row.record_id, row.version, row.key_id, row.schema, row.sealed)
-        held = _Held(stored, expires_on, newest, row=row)
-        held.tokens = tokens
-        self._standing[token] = held
+        self._standing[token] = _Held(None, expires_on, newest, row=row, tokens=tokens)

@@ -92,10 +92,9 @@ async def load_file(
         return Loaded(at.line, at.accepted, at.refused, begun_at, finished_before=True)
     retention = Retention(await read_retention(db))
     few = breaks - at.line <= INLINE_LINES_MAX
-    few = breaks - at.line <= INLINE_LINES_MAX
     given = ((lines, form, header, today) for lines in read_runs(path, form, after_line=at.line))
     with _refusals(refusals, at) as out, bench(keys, processes=0 if few else processes) as workbench:
-        async with aclosing(workbench.each(read_lines, given)) as runs:
+        async with aclosing(workbench.each(read_lines, given, list[Read | Refused])) as runs:
             async for (lines, *_), items in runs:
                 async with db.transaction() as connection:
                     applying = await _against(connection, keys, items, retention, today)
@@ -145,7 +144,7 @@ async def _write(
         finished=False,
     )
     await add_versions(connection, run.rows, run.tokens, superseded=run.superseded, removed_records=run.gone)
-    await write_notified(connection, run.notified_anew())
+    await write_notified(connection, run.notified)
     if not await move_progress(connection, digest, before=at.line, now=now):
         raise LoadBusy
     return now

@@ -75,7 +75,7 @@ async def load_synthetic(
     with bench(keys, processes=processes if count > INLINE_MAX else 0) as workbench:
         async with (
             db.transaction() as connection,
-            aclosing(workbench.each(prepare_block, _work(seed, count))) as runs,
+            aclosing(workbench.each(prepare_block, _work(seed, count), Run)) as runs,
         ):
             async for _, (rows, tokens) in runs:
                 await add_records(connection, rows, tokens)

@@ -86,9 +86,12 @@ def read_order(row: NotificationRow) -> tuple[str, int]:
     return row.municipality, int(row.sequence)
 
 
-def read_notification(row: NotificationRow, *, today: dt.date) -> Notification:
-    """Check every field of a row; `today` as at the register's office. Raises: FieldInvalid, for the first at fault."""
-    municipality, sequence = read_order(row)
+def read_notification(row: NotificationRow, order: tuple[str, int] | None = None, *, today: dt.date) -> Notification:
+    """Check every field of a row; `today` as at the register's office. Raises: FieldInvalid, for the first at fault.
+
+    order: what `read_order` made of this row, if it was asked already.
+    """
+    municipality, sequence = order or read_order(row)
     notified_on = _date(row.notified_on, "notified_on", "通知年月日", "notification date")
     if notified_on > today:
         raise FieldInvalid(
