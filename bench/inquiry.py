@@ -1,8 +1,10 @@
 """`python -m bench.inquiry`: the register at its size: loading it, finding by code, finding by name, and both at once.
 
-The centre is made with the residents asked for, which is the load that is timed; then a file of notifications goes
-through `sekisho register load` while the gateway stands. Questions are asked as in `python -m bench`, by processes of
-their own on the same cores; so what searches take from questions by code is both their work and their share of them.
+The centre is made with the residents asked for, which is the load that is timed. A file of notifications goes through
+`sekisho register load` twice, while the gateway stands: into the register of a centre of its own that has hardly
+anybody yet, and onto the one of the size asked for, where every row touches a page of its own. Questions are asked as
+in `python -m bench`, by processes of their own on the same cores; so what searches take from questions by code is both
+their work and their share of them.
 """
 
 import os
@@ -31,7 +33,9 @@ LOAD_ROWS_PER_S_GOAL: Final = 20_000.0
 LOAD_S_MILLION_MAX: Final = 90.0
 BESIDE_RATIO_GOAL: Final = 0.9
 """A question by code may be slowed by searches at full rate by a tenth at most."""
-NOTIFICATIONS_MAX: Final = 100_000
+NOTIFICATIONS_MAX: Final = 300_000
+SMALL: Final = "small"
+HARDLY_ANYBODY: Final = 1_000
 
 
 class Loading(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +57,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     residents: int
     synthetic: Loading | None
     notifications: Loading | None
+    notifications_onto: Loading | None
     by_code: CaseResult
     by_name: CaseResult
     beside: tuple[CaseResult, CaseResult]
@@ -122,6 +127,7 @@ def main(residents: int, seconds: float, workers: int, data: Path | None, out: P
         synthetic = clock.loading()
         if synthetic is not None:
             _show_loading("synthetic residents", synthetic)
+            centre.make(directory / SMALL, workers=1, count=HARDLY_ANYBODY, say=lambda _: None)
         figures = trio.run(partial(_measured, directory, synthetic, residents=residents, seconds=seconds))
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
@@ -142,6 +148,11 @@ def main(residents: int, seconds: float, workers: int, data: Path | None, out: P
 
 
 async def _measured(data: Path, synthetic: Loading | None, *, residents: int, seconds: float) -> Figures:
+    notifications = None
+    if synthetic is not None:
+        async with centre.standing(data / SMALL, say=lambda _: None):
+            notifications = await _load_file(data / SMALL, min(residents, NOTIFICATIONS_MAX))
+        _show_loading("notifications", notifications)
     async with centre.standing(data, say=click.echo) as (gateway, parts):
         setting = Setting(
             line=data / "ministry",
@@ -155,6 +166,10 @@ async def _measured(data: Path, synthetic: Loading | None, *, residents: int, se
         async def run(case: Case, seed: int) -> CaseResult:
             return await measure(case, setting, parts, rate=0.0, seed=seed, told=lambda _: None)
 
+        onto = None
+        if synthetic is not None:  # first: after the questions the projections are behind, and take their tenth
+            onto = await _load_file(data, min(residents, NOTIFICATIONS_MAX))
+            _show_loading(f"notifications, onto {residents:,}", onto)
         by_code = await run(BY_CODE, 1)
         _show("by code", by_code)
         by_name = await run(BY_NAME, 2)
@@ -172,16 +187,13 @@ async def _measured(data: Path, synthetic: Loading | None, *, residents: int, se
         _show("by name, beside", name)
         ratio = code.inquiries_per_s / by_code.inquiries_per_s if by_code.inquiries_per_s else 0.0
         click.echo(f"by code while names are searched: {ratio:.2f} of its rate alone")
-        notifications = None
-        if synthetic is not None:
-            notifications = await _load_file(data, min(residents, NOTIFICATIONS_MAX))
-            _show_loading("notifications", notifications)
         return Figures(
             host=centre.host(data),
             workers=gateway.workers,
             residents=residents,
             synthetic=synthetic,
             notifications=notifications,
+            notifications_onto=onto,
             by_code=by_code,
             by_name=by_name,
             beside=(code, name),

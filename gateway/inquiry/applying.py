@@ -6,7 +6,6 @@ and every notification sees what the ones before it did, in the register or in t
 """
 
 import datetime as dt
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -15,12 +14,12 @@ import msgspec
 from gateway.inquiry.changes import Group
 from gateway.inquiry.errors import FieldInvalid, RegisterCorrupt
 from gateway.inquiry.index import code_token, name_tokens
-from gateway.inquiry.loading import sealed_row
+from gateway.inquiry.loading import new_record_id, sealed_row
 from gateway.inquiry.notification import Notification, read_notification, read_order
 from gateway.inquiry.notified_file import Format, Lines, read_rows
 from gateway.inquiry.record import ResidentRecord, decode_record
 from gateway.inquiry.retention import Retention
-from gateway.inquiry.sealing import RECORD_ID_BYTES, RegisterKeys
+from gateway.inquiry.sealing import RegisterKeys
 from gateway.inquiry.versions import Now, change
 from gateway.store.register import RecordRow, SealedRow
 from gateway.store.register_history import Notified, Standing, Superseded
@@ -114,7 +113,7 @@ def _read(keys: RegisterKeys, line: int, notification: Notification) -> Read:
     row: RecordRow | None = None
     tokens: tuple[bytes, ...] = ()
     if notification.reason.group == Group.ENTRY:
-        row = sealed_row(keys, record, record_id=os.urandom(RECORD_ID_BYTES), version=_FIRST)
+        row = sealed_row(keys, record, record_id=new_record_id(), version=_FIRST)
         tokens = tuple(name_tokens(keys.index_key, record))
     previous = notification.previous_code
     return Read(

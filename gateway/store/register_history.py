@@ -107,8 +107,14 @@ class Counts(NamedTuple):
 
 
 async def lock_loading(connection: PinnedConnection) -> bool:
-    """Take the loads' lock until the caller's transaction ends. Returns: False when another load holds it."""
-    row = await connection.fetchrow("select pg_try_advisory_xact_lock($1)", LOAD_LOCK)
+    """Take the loads' lock until the caller's transaction ends. Returns: False when another load holds it.
+
+    The transaction's commit is not flushed: rows that a crash of the server loses are lost with their progress, and
+    loaded again. The transaction that ends the load is, and everything before it with it.
+    """
+    row = await connection.fetchrow(
+        "select pg_try_advisory_xact_lock($1), pg_catalog.set_config('synchronous_commit', 'off', true)", LOAD_LOCK
+    )
     return row is not None and bool(row[0])
 
 
