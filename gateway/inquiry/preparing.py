@@ -98,6 +98,7 @@ async def _result(future: "Future[bytes]") -> bytes:
 
 def _begin(index_key: bytes, data_keys: dict[int, bytes], current: int) -> None:
     global _keys  # a process of the pool has one set of keys for its life
+    os.nice(5)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the first process ends this one
     _keys = RegisterKeys(index_key, data_keys, current)
 
