@@ -49,6 +49,12 @@ def _hentaigana() -> dict[int, str]:
 
 _TO_KATAKANA: Final = {code: chr(code + 0x60) for code in (*range(0x3041, 0x3097), 0x309D, 0x309E)} | _hentaigana()
 _TO_MODERN: Final = {ord(old): new for old, new in _MODERN.items()}
+PER_CHARACTER: Final = {
+    code: chr(code).translate(_TO_KATAKANA).translate(_TO_MODERN) for code in (_TO_KATAKANA | _TO_MODERN)
+}
+"""What `modern_katakana` makes of each character, where none of its neighbours matters."""
+BY_NEIGHBOUR: Final = "ヴゔヽヾゝゞ" + DASHES
+"""Characters that `same_sound` reads with what stands beside them. So is ウ, after the オ row."""
 _VU: Final = re.compile("ヴ([ァィェォアイエオ]?)")
 _VU_ROW: Final = dict(zip("ァアィイェエォオ", "ババビビベベボボ", strict=True)) | {"": "ブ"}
 _REPEATED: Final = re.compile("([ァ-ヺ])([ヽヾ]+)")
@@ -57,29 +63,35 @@ _O_ROW_U: Final = re.compile(f"(?<=[{_ROWS['オ']}])ウ+")
 _UNVOICED: Final = str.maketrans(
     "ガギグゲゴザジズゼゾダデドバビブベボパピプペポワ", "カキクケコサシスセソタテトハヒフヘホハヒフヘホハ"
 )
+_SOME_VOWEL: Final = re.compile(f"[{''.join(_ROWS)}]")
 _SAME_VOWEL: Final = re.compile("|".join(f"(?<=[{row}]){vowel}+" for vowel, row in _ROWS.items()))
 
 
 def modern_katakana(text: str) -> str:
     """Text with its kana as full-size katakana of today's spelling; everything else, dashes too, as it was."""
     katakana = text.translate(_TO_KATAKANA)
-    if "ヴ" in katakana:
-        katakana = _VU.sub(lambda vu: _VU_ROW[vu[1]], katakana)
     if "ヽ" in katakana or "ヾ" in katakana:
         katakana = _REPEATED.sub(_repeated, katakana)
+    if "ヴ" in katakana:  # afterwards: ウヾ has become one
+        katakana = _VU.sub(lambda vu: _VU_ROW[vu[1]], katakana)
     return katakana.translate(_TO_MODERN)
 
 
 def same_sound(text: str) -> str:
     """Text with what is read alike written alike; a dash after kana is a long vowel, any other goes."""
-    text = _LENGTHENED.sub(lambda found: found[1] + _VOWEL.get(found[1], ""), modern_katakana(text))
-    return _O_ROW_U.sub(lambda run: "オ" * len(run[0]), text)
+    return same_vowels(_LENGTHENED.sub(lambda found: found[1] + _VOWEL.get(found[1], ""), modern_katakana(text)))
+
+
+def same_vowels(katakana: str) -> str:
+    """The last step of same_sound: ウ after the オ row is オ."""
+    return _O_ROW_U.sub(lambda run: "オ" * len(run[0]), katakana) if "ウ" in katakana else katakana
 
 
 @lru_cache(maxsize=1 << 13)
 def same_search(sound: str) -> str:
     """What same_sound gave, without voicing and long vowels; for finding candidates only."""
-    return _SAME_VOWEL.sub("", sound.translate(_UNVOICED))
+    sound = sound.translate(_UNVOICED)
+    return _SAME_VOWEL.sub("", sound) if _SOME_VOWEL.search(sound) else sound
 
 
 def _repeated(found: re.Match[str]) -> str:

@@ -109,6 +109,9 @@ def _read_csv(lines: Sequence[bytes], header: Sequence[str]) -> list[Notificatio
     if len(cells) != len(lines) or max(map(len, lines), default=0) > LINE_BYTES_MAX:
         # Some line is not one row of UTF-8: each is read alone, so that only it is refused.
         return [_read_cells(line, header) for line in lines]
+    if tuple(header) == FIELDS:
+        width = len(FIELDS)
+        return [NotificationRow(*each) if len(each) == width else _row(each, header) for each in cells]
     return [_row(each, header) for each in cells]
 
 

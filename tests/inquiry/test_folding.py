@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.inquiry import folding
 from gateway.inquiry.errors import TableInvalid
 from gateway.inquiry.folding import VARIANTS, fold_name, plain, read_variants, search_name
 
@@ -26,6 +27,7 @@ from gateway.inquiry.folding import VARIANTS, fold_name, plain, read_variants, s
         ("齊藤", "斉藤"),
         ("𠮷田", "吉田"),
         ("斉\U000e0101藤", "斉藤"),
+        ("ウゞ", "ウブ"),
         ("國分", "国分"),
         ("廣瀨", "広瀬"),
         ("嶋田", "島田"),
@@ -134,3 +136,12 @@ def test_folding_anything_answers(text: str) -> None:
     assert fold_name(text) == fold_name(" " + text)
     assert plain(plain(text)) == plain(text)
     search_name(text)
+
+
+@given(
+    st.text(
+        alphabet=st.one_of(st.characters(), st.sampled_from("邉邊辺髙﨑々〻ーヴゔゝゞヽヾガきゃッヅヲ・'’ 　ウオホA1"))
+    )
+)
+def test_the_one_table_folds_as_the_steps_do(text: str) -> None:
+    assert fold_name.__wrapped__(text) == folding._fold_with_neighbours(text)
