@@ -118,7 +118,7 @@ async def lock_loading(connection: PinnedConnection) -> bool:
     return row is not None and bool(row[0])
 
 
-async def find_standing(connection: PinnedConnection, tokens: Sequence[bytes]) -> list[Standing]:
+async def find_standing(connection: Database | PinnedConnection, tokens: Sequence[bytes]) -> list[Standing]:
     """The standing versions that code tokens find; nothing for a token without one."""
     rows = await connection.fetch(_STANDING, tokens)
     return [Standing(row[0], SealedRow(*row[1:6]), row[6], row[7]) for row in rows]
