@@ -19,6 +19,7 @@ from rich.table import Table
 
 from gateway.app.configuration import read_configuration
 from gateway.cli.place import data_option, reached
+from gateway.collector import settle_collector
 from gateway.directory.hours import jst_date
 from gateway.host import run_guest
 from gateway.inquiry.file_load import Loaded, load_file
@@ -97,6 +98,7 @@ def load(file: Path, form: Format | None, dsn: str | None, data: Path | None, pr
         task = bar.add_task("lines", total=None)
 
         async def run(database: Database) -> Loaded:
+            settle_collector()
             keystore = open_keystore(
                 configuration.keystore_uri, lambda: passphrase_from_file(configuration.passphrase_file)
             )

@@ -6,6 +6,7 @@ Source: DOMAIN 2.2 (施行規則1条; 平成14年総務省告示436号 by its pu
 """
 
 from functools import lru_cache
+from operator import mul
 from typing import Final
 
 from gateway.inquiry.errors import FieldInvalid
@@ -18,9 +19,15 @@ MY_NUMBER_DIGITS: Final = 12
 MUNICIPALITY_DIGITS: Final = 6
 
 
+def _remainder(weights: tuple[int, ...], digits: str) -> int:
+    """Weighted sum of ASCII digits modulo 11."""
+    weighted: int = sum(map(mul, weights, digits.encode()))
+    return (weighted - ord("0") * sum(weights)) % 11
+
+
 def code_remainder(body: str) -> int:
     """Weighted sum modulo 11 of a code's first ten digits."""
-    return sum(map(int.__mul__, _CODE_WEIGHTS, map(int, body))) % 11
+    return _remainder(_CODE_WEIGHTS, body)
 
 
 def code_check_digit(body: str) -> str | None:
@@ -44,7 +51,7 @@ def code_is_valid(code: str) -> bool:
 
 def my_number_check_digit(body: str) -> str:
     """The twelfth digit of a 個人番号 for eleven digits; 0 for remainders 0 and 1."""
-    remainder = sum(map(int.__mul__, _MY_NUMBER_WEIGHTS, map(int, body))) % 11
+    remainder = _remainder(_MY_NUMBER_WEIGHTS, body)
     return "0" if remainder < 2 else str(11 - remainder)
 
 
@@ -55,7 +62,7 @@ def my_number_is_valid(number: str) -> bool:
 
 def municipality_check_digit(body: str) -> str:
     """The sixth digit of a 全国地方公共団体コード for five: (11 - sum mod 11) mod 10, so remainder 0 gives 1."""
-    remainder = sum(map(int.__mul__, _MUNICIPALITY_WEIGHTS, map(int, body))) % 11
+    remainder = _remainder(_MUNICIPALITY_WEIGHTS, body)
     return str((11 - remainder) % 10)
 
 

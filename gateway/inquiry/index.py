@@ -15,6 +15,8 @@ from gateway.inquiry.searched import birth_of, names_with_former_surname
 from protocol.mac import mac
 
 TOKEN_BYTES: Final = 16
+_TOWN: Final = b"sekisho register name+town|"
+_BIRTH: Final = b"sekisho register name+birth|"
 
 
 def code_token(index_key: bytes, code: str) -> bytes:
@@ -24,12 +26,12 @@ def code_token(index_key: bytes, code: str) -> bytes:
 
 def town_token(index_key: bytes, name: str, town: str) -> bytes:
     """Token of a folded name with a town key; 16 bytes."""
-    return _token(index_key, b"sekisho register name+town|", name, town)
+    return mac(index_key, _TOWN + _framed(name) + town.encode())[:TOKEN_BYTES]
 
 
 def birth_token(index_key: bytes, name: str, birth: str) -> bytes:
     """Token of a folded name with a birth date as YYYY-MM-DD; 16 bytes."""
-    return _token(index_key, b"sekisho register name+birth|", name, birth)
+    return mac(index_key, _BIRTH + _framed(name) + birth.encode())[:TOKEN_BYTES]
 
 
 def name_tokens(index_key: bytes, record: ResidentRecord) -> set[bytes]:
@@ -49,13 +51,16 @@ def query_tokens(index_key: bytes, name: str, address: str, birth: str | None) -
 
 
 def _tokens(index_key: bytes, names: set[str], towns: set[str], birth: str | None) -> Iterator[bytes]:
+    ends = [town.encode() for town in towns]
     for name in names:
-        for town in towns:
-            yield town_token(index_key, name, town)
+        framed = _framed(name)
+        begin = _TOWN + framed
+        for end in ends:
+            yield mac(index_key, begin + end)[:TOKEN_BYTES]
         if birth is not None:
-            yield birth_token(index_key, name, birth)
+            yield mac(index_key, _BIRTH + framed + birth.encode())[:TOKEN_BYTES]
 
 
-def _token(index_key: bytes, label: bytes, first: str, second: str) -> bytes:
-    head = first.encode()
-    return mac(index_key, label + len(head).to_bytes(2, "big") + head + second.encode())[:TOKEN_BYTES]
+def _framed(text: str) -> bytes:
+    data = text.encode()
+    return len(data).to_bytes(2, "big") + data

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import trio
 
+from gateway.collector import settle_collector
 from gateway.inquiry.errors import LoadBroken
 from gateway.inquiry.sealing import RegisterKeys
 
@@ -101,6 +102,7 @@ def _begin(index_key: bytes, data_keys: dict[int, bytes], current: int) -> None:
     os.nice(5)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the first process ends this one
     _keys = RegisterKeys(index_key, data_keys, current)
+    settle_collector()
 
 
 def _with_keys(work: Callable[..., object], *args: object) -> bytes:
