@@ -166,10 +166,6 @@ async def _measured(data: Path, synthetic: Loading | None, *, residents: int, se
         async def run(case: Case, seed: int) -> CaseResult:
             return await measure(case, setting, parts, rate=0.0, seed=seed, told=lambda _: None)
 
-        onto = None
-        if synthetic is not None:  # first: after the questions the projections are behind, and take their tenth
-            onto = await _load_file(data, min(residents, NOTIFICATIONS_MAX))
-            _show_loading(f"notifications, onto {residents:,}", onto)
         by_code = await run(BY_CODE, 1)
         _show("by code", by_code)
         by_name = await run(BY_NAME, 2)
@@ -187,6 +183,10 @@ async def _measured(data: Path, synthetic: Loading | None, *, residents: int, se
         _show("by name, beside", name)
         ratio = code.inquiries_per_s / by_code.inquiries_per_s if by_code.inquiries_per_s else 0.0
         click.echo(f"by code while names are searched: {ratio:.2f} of its rate alone")
+        onto = None
+        if synthetic is not None:
+            onto = await _load_file(data, min(residents, NOTIFICATIONS_MAX))
+            _show_loading(f"notifications, onto {residents:,}", onto)
         return Figures(
             host=centre.host(data),
             workers=gateway.workers,
