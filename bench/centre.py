@@ -1,11 +1,13 @@
 """The centre a run measures: made in a directory of its own, started, and its subjects drawn from the same seed."""
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import asyncpg
 import msgspec
 
 from bench.host import Host, describe_host
@@ -16,10 +18,12 @@ from gateway.app.setup import SEED, is_made, make_centre
 from gateway.app.supervisor import Running, database, running_gateway
 from gateway.inquiry.cases import known_residents
 from gateway.inquiry.synthetic import residents
-from gateway.store.embedded import SETTINGS
+from gateway.store.embedded import SETTINGS, EmbeddedPostgres
 from protocol.outcomes import Outcome
 
 NAMES_MAX = 5_000
+SEGMENTS = 64
+"""Of 16 MiB: min_wal_size of the embedded server."""
 
 
 def make(
@@ -41,7 +45,23 @@ def make(
             say=say,
             progress=progress,
         )
+        with EmbeddedPostgres(data / "postgres") as server:
+            asyncio.run(_make_segments(server.dsn()))
     subjects_file(data).write_bytes(msgspec.msgpack.encode(subjects(count)))
+
+
+async def _make_segments(dsn: str) -> None:
+    """Write through as many WAL segments as the server keeps, so that it is measured as one that has run for a while.
+
+    A new server makes each segment when it comes to it, which holds up every commit for some 60 ms.
+    """
+    connection = await asyncpg.connect(dsn)
+    try:
+        for _ in range(SEGMENTS):
+            await connection.execute("select pg_logical_emit_message(true, 'bench', ''), pg_switch_wal()")
+        await connection.execute("checkpoint")
+    finally:
+        await connection.close()
 
 
 def subjects_file(data: Path) -> Path:

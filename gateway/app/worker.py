@@ -117,6 +117,7 @@ class Worker:
         self._gauges = gauges
         self._line_came = line_came
         self._recording = False
+        self._looking: trio.Event | None = None
         self._answered: list[tuple[int, int, int]] = []
         self._batches: list[int] = []
         self._blocks: list[tuple[int, int, int]] = []
@@ -193,7 +194,12 @@ class Worker:
         asked = [each for frame in batch for each in frame]
         if len(asked) >= PRESSED_REQUESTS:
             self._pressed_at = trio.current_time()
-        await plain.answer(asked)
+        self._looking = looking = trio.Event()
+        try:
+            await plain.answer(asked)
+        finally:
+            looking.set()
+            self._looking = None
         self._batches.append(len(asked))
 
     async def _searching(self, searching: SearchLane, batch: list[list[Asked]]) -> None:
@@ -209,12 +215,20 @@ class Worker:
             now = trio.current_time()
 
     async def _record_waiting(self, recorder: Recorder) -> None:
-        """Make blocks of what waits; whoever is at it goes on until nothing waits."""
+        """Make blocks of what waits; whoever is at it goes on until nothing waits.
+
+        What is being looked up when a block is done goes into the next one: a crowd makes fewer and larger blocks, and
+        each costs a signature, a flush and a round trip. A first block waits for nobody.
+        """
         if self._recording:
             return
         self._recording = True
         try:
+            first = True
             while self._record.weight:
+                if not first and self._looking is not None:
+                    await self._looking.wait()
+                first = False
                 finals = [final for part in self._record.take_nowait() for final in part]
                 for final in finals:
                     source = final.source

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.ledger.findings import Fault, Finding, Report
 from gateway.store.ledger import split_entries
-from gateway.store.ledger_audit import BlockRow, claim_bytes, projected_bytes, text_bytes
+from gateway.store.ledger_audit import POSTGRES_EPOCH_US, BlockRow, pack_claim, pack_projected, text_bytes
 from protocol.keys import KeysError, Purpose, context
 from protocol.ledger import (
     BLOCK_CONTEXT,
@@ -96,9 +96,9 @@ def expected_of(entries: list[bytes]) -> Expected:
          _, at_us, _) = _read(data)  # fmt: skip
         texts = b"".join([text_bytes(text) for text in (party, line, matter, other)])
         expected.claims.append((int(kind == EntryKind.REPEAT), rid, commitment, party))
-        expected.projected.append(
-            projected_bytes(index, rid, at_us, operation, step, outcome, kind, yen, commission, terms, texts)
-        )
+        at = at_us - POSTGRES_EPOCH_US
+        numbers = pack_projected(index, rid, at, operation, step, outcome, kind, yen, commission, terms)
+        expected.projected.append(numbers + texts)
     return expected
 
 
@@ -201,11 +201,11 @@ class BlockAuditor:
                 said = (party, line, matter, other)
                 made = texts.get(said)
                 if made is None:
-                    made = texts[said] = (party.encode(), b"".join([text_bytes(text) for text in said]))
-                claims.append(claim_bytes(index, 1 if kind == again else 0, rid, commitment, made[0]))
-                rows.append(
-                    projected_bytes(index, rid, at_us, operation, step, outcome, kind, yen, commission, terms, made[1])
-                )
+                    made = texts[said] = (text_bytes(party), b"".join([text_bytes(text) for text in said]))
+                claims.append(pack_claim(index, 1 if kind == again else 0, 16, rid, 32, commitment) + made[0])
+                at = at_us - POSTGRES_EPOCH_US
+                numbers = pack_projected(index, rid, at, operation, step, outcome, kind, yen, commission, terms)
+                rows.append(numbers + made[1])
             except (ValueError, msgspec.DecodeError, RecursionError, struct.error) as error:
                 self._find(Fault.ENTRY, row, f"the entry cannot be read: {error}", index=index)
                 return None

@@ -5,8 +5,8 @@ two more stream what takes the server longest, so that it sorts and hashes claim
 
 What belongs to one block comes from four cursors in the order (stream, height): the block and its leaf, and one digest
 each over its claim rows and its projected rows, made by the server. A digest is the SHA-256 of the rows' fields, in the
-order of idx, every field of fixed length or after its length, so that unequal rows give unequal bytes. `claim_bytes`
-and `projected_bytes` make the same bytes from an entry. The server hashes what it has to read anyway; a server that
+order of idx, every field of fixed length or after its length, so that unequal rows give unequal bytes. `pack_claim`
+and `pack_projected` make the same bytes from an entry. The server hashes what it has to read anyway; a server that
 lied about a digest could lie about the rows as well.
 
 Cost: one sort of the claims and one of the projection, on the server's disk where they exceed its memory; here, memory
@@ -83,8 +83,12 @@ _TURNS: Final = """
 select party, request_id, count(*), max(turn) from ledger.claim where turn > 0
 group by party, request_id having count(*) <> max(turn) limit $1
 """
-_CLAIM_FIXED: Final = struct.Struct(">iii16si32si").pack
-_PROJECTED_FIXED: Final = struct.Struct(">i16sqhhhhqqi").pack
+pack_claim: Final = struct.Struct(">iii16si32s").pack
+"""What a claim row's digest covers, before the party by `text_bytes`: index, 1 for any repeat else 0, 16, request id,
+32, commitment."""
+pack_projected: Final = struct.Struct(">i16sqhhhhqqi").pack
+"""What a projected row's digest covers, before its texts (party, line, matter, counterparty, each by `text_bytes`):
+index, request id, time since POSTGRES_EPOCH_US, operation, step, outcome, kind, yen, commission, terms."""
 _LENGTH: Final = struct.Struct(">i").pack
 
 
@@ -113,11 +117,6 @@ class DigestRow(NamedTuple):
     projected_digest: bytes | None
 
 
-def claim_bytes(index: int, repeat: int, request_id: bytes, commitment: bytes, party: bytes) -> bytes:
-    """What a claim row's digest covers; repeat: 1 for any repeat, else 0. Lengths must be 16 and 32."""
-    return _CLAIM_FIXED(index, repeat, 16, request_id, 32, commitment, len(party)) + party
-
-
 def mark_of(index: int, request_id: bytes, commitment: bytes, party: bytes) -> bytes:
     """A disclaimer's mark as `BlockRow.marks` holds it."""
     return _LENGTH(index) + _LENGTH(len(request_id)) + request_id + _LENGTH(len(commitment)) + commitment + party
@@ -126,27 +125,6 @@ def mark_of(index: int, request_id: bytes, commitment: bytes, party: bytes) -> b
 def marked_id(mark: bytes) -> bytes:
     """The request id inside a mark."""
     return mark[8 : 8 + int.from_bytes(mark[4:8], "big")]
-
-
-def projected_bytes(
-    index: int,
-    request_id: bytes,
-    at_us: int,
-    operation: int,
-    step: int,
-    outcome: int,
-    kind: int,
-    yen: int,
-    commission: int,
-    terms: int,
-    texts: bytes,
-) -> bytes:
-    """What a projected row's digest covers.
-
-    texts: party, line, matter, counterparty, each by `text_bytes`. Raises: struct.error for numbers no row can hold.
-    """
-    at_us -= POSTGRES_EPOCH_US
-    return _PROJECTED_FIXED(index, request_id, at_us, operation, step, outcome, kind, yen, commission, terms) + texts
 
 
 def text_bytes(text: str) -> bytes:
