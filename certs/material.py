@@ -42,6 +42,11 @@ class Material:
     anchors: TrustAnchors
     revocation: RevocationLists
 
+    @property
+    def good_until(self) -> datetime:
+        """UTC: from then on our own certificate, or a list by which some peer is judged, is of no use."""
+        return min(self.own.good_until, self.revocation.next_update)
+
     @classmethod
     def read(cls, files: LineFiles, *, now: datetime) -> "Material":
         """Read and judge all files together. Raises: MaterialError naming the file."""

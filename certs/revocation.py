@@ -83,8 +83,8 @@ class RevocationLists:
         """When the first of the lists goes stale and nobody under it can be let in: what an alarm watches."""
         return min(each.next_update for each in self.by_issuer.values())
 
-    def require_good(self, certificate: x509.Certificate, *, issuer: x509.Certificate, now: datetime) -> None:
-        """Pass only if a fresh list of the issuer exists and does not hold the certificate.
+    def require_good(self, certificate: x509.Certificate, *, issuer: x509.Certificate, now: datetime) -> datetime:
+        """Pass only if a fresh list of the issuer exists and does not hold the certificate. Returns: until when.
 
         Raises: CertificateRefused with REVOCATION_MISSING, REVOCATION_STALE or REVOKED.
         """
@@ -97,6 +97,7 @@ class RevocationLists:
         if certificate.serial_number in found.serials:
             raise CertificateRefused(Refusal.REVOKED, f"serial {certificate.serial_number:x} of {found.issuer}")
         require_fresh(found, now=now)
+        return found.next_update
 
     def older_than(self, held: "RevocationLists") -> str | None:
         """Name an issuer whose list here is older than the one held; None if there is none."""

@@ -44,13 +44,14 @@ CHAIN_DEPTH_MAX: Final = 3
 class LineCertificate:
     """A certificate that was found good: the line it names and what to remember it by.
 
-    `fingerprint` is the SHA-256 of its DER (32 bytes); `not_after` is UTC.
+    `fingerprint` is the SHA-256 of its DER (32 bytes). `good_until`, UTC: from then on it has to be verified again, as
+    it ends or a revocation list does.
     """
 
     name: LineName
     serial: int
     fingerprint: bytes
-    not_after: datetime
+    good_until: datetime
 
 
 def verify_line_certificate(
@@ -83,15 +84,16 @@ def verify_line_certificate(
         _require_leaf(leaf, usage=usage, now=now)
         path = _verified_path(leaf, [*sent, *anchors.intermediates], anchors=anchors, usage=usage, now=now, host=host)
         name = _line_name(leaf)
-        for certificate, issuer in pairwise(path):
-            revocation.require_good(certificate, issuer=issuer, now=now)
+        listed_until = [
+            revocation.require_good(certificate, issuer=issuer, now=now) for certificate, issuer in pairwise(path)
+        ]
     except PARSE_ERRORS as error:
         raise CertificateRefused(Refusal.MALFORMED, f"the certificate cannot be read: {error}") from error
     return LineCertificate(
         name=name,
         serial=leaf.serial_number,
         fingerprint=hashlib.sha256(der).digest(),
-        not_after=leaf.not_valid_after_utc,
+        good_until=min([leaf.not_valid_after_utc, *listed_until]),
     )
 
 

@@ -295,6 +295,7 @@ async def _watch(
         lines, in_flight, credit = worker.load
         gauges.set_load(lines_open=lines, requests_in_flight=in_flight, credit_granted=credit)
         gauges.set_directory_version(holder.current.version)
+        gauges.set_good_until(worker.tls().current.good_until.timestamp())
         try:
             with trio.move_on_after(LOAD_S) as patience:
                 row = await database.fetchrow(

@@ -25,7 +25,7 @@ import structlog
 import trio
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certs.errors import CertificateRefused, ProtocolNotAgreedError, Refusal
+from certs.errors import CertificateRefused, ProtocolNotAgreedError
 from certs.material import TlsMaterial
 from certs.names import LineName
 from gateway.line.connection import FAULT_WRITE_S, Connection, Shown
@@ -150,7 +150,8 @@ class Acceptor:
         material = self._gate.tls()
         connection.judged_by = material.current
         try:
-            material.verify_peer(connection.certificate, alpn=limits.ALPN, usage="client", now=self._now())
+            peer = material.verify_peer(connection.certificate, alpn=limits.ALPN, usage="client", now=self._now())
+            connection.good_until = peer.good_until
         except CertificateRefused as error:
             connection.fail(FaultCode.CERTIFICATE_REFUSED, error.reason.name)
 
@@ -249,7 +250,7 @@ class Acceptor:
         certificate = tls.getpeercert(binary_form=True)
         judged_by = material.current
         peer = material.verify_peer(certificate, alpn=tls.selected_alpn_protocol(), usage="client", now=self._now())
-        return Shown(peer.name, certificate, peer.fingerprint, peer.not_after, judged_by)
+        return Shown(peer.name, certificate, peer.fingerprint, peer.good_until, judged_by)
 
     @contextlib.contextmanager
     def _place(self, name: LineName) -> Iterator[None]:
@@ -340,16 +341,15 @@ class Acceptor:
                     connection.fail(FaultCode.FRAME_UNEXPECTED, "HELLO in a session")
 
     async def _watch(self) -> None:
-        """Ping the silent, close the dead, those that do not read and those whose certificate has ended."""
+        """Ping the silent, close the dead, those that do not read and those whose certificate is no longer good."""
         beat_s = self._heartbeat_ms / 1000
         while True:
             await trio.sleep(min(WATCH_S, beat_s / 2))
             now, today = trio.current_time(), self._now()
             for connection in list(self.connections):
+                if connection.good_until <= today and not connection.closing:
+                    self._judge(connection)
                 if connection.closing:
-                    continue
-                if connection.not_after < today:
-                    connection.fail(FaultCode.CERTIFICATE_REFUSED, Refusal.EXPIRED.name)
                     continue
                 silent_s = now - connection.heard_at
                 if connection.outbox.stalled_s(now) * 1000 > limits.WRITE_STALL_MS_MAX:

@@ -28,12 +28,12 @@ FAULT_WRITE_S = 1.0
 
 
 class Shown(NamedTuple):
-    """Who a peer is by the certificate it showed (DER), and the material that judged it."""
+    """Who a peer is by the certificate it showed (DER), until when that is good, and the material that judged it."""
 
     name: LineName
     certificate: bytes
     fingerprint: bytes
-    not_after: datetime
+    good_until: datetime
     judged_by: Material
 
 
@@ -43,11 +43,11 @@ class Connection:
     __slots__ = (
         "certificate",
         "closing",
+        "good_until",
         "heard_at",
         "judged_by",
         "line",
         "name",
-        "not_after",
         "outbox",
         "pinged",
         "reason",
@@ -57,7 +57,7 @@ class Connection:
     def __init__(self, shown: Shown, line: CentreLine, now: float) -> None:
         self.name = shown.name
         self.certificate = shown.certificate
-        self.not_after = shown.not_after
+        self.good_until = shown.good_until
         self.judged_by = shown.judged_by
         self.line = line
         self.outbox = Outbox()

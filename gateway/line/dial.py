@@ -17,12 +17,14 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 import trio
 
-from certs.errors import CertsError
-from certs.material import TlsMaterial
+from certs.errors import CertificateRefused, CertsError
+from certs.material import Material, TlsMaterial
 from gateway.line.greeting import Target, greet, welcomed
 from gateway.line.outbox import Outbox, OutboxFull
 from gateway.line.tls import fault_in_tls
@@ -75,11 +77,20 @@ class _Waiting:
         self.result: Result | None = None
 
 
+class _Shown(NamedTuple):
+    """The centre's certificate (DER), until when it was found good, and the material it was judged by."""
+
+    certificate: bytes | None
+    good_until: datetime
+    judged_by: Material
+
+
 class _Session:
     """One connection that stands."""
 
-    def __init__(self, line: PeerLine, slot: int, beat_s: float) -> None:
+    def __init__(self, line: PeerLine, slot: int, beat_s: float, shown: "_Shown") -> None:
         self.line = line
+        self.shown = shown
         self.slot = slot
         self.beat_s = beat_s
         self.outbox = Outbox()
@@ -273,10 +284,11 @@ class LineClient:
         tls = trio.SSLStream(stream, own.client, server_hostname=target.host, https_compatible=True)
         try:
             await tls.do_handshake()
-            line, signed = greet(
+            certificate = tls.getpeercert(binary_form=True)
+            line, signed, good_until = greet(
                 PeerLine,
                 target,
-                certificate=tls.getpeercert(binary_form=True),
+                certificate=certificate,
                 alpn=tls.selected_alpn_protocol(),
                 own=own,
                 material=self._material,
@@ -288,7 +300,8 @@ class LineClient:
                 welcome = welcomed(line, data)
                 if welcome is not None:
                     self.slots = welcome.slots
-                    return tls, _Session(line, welcome.slot, welcome.heartbeat_ms / 1000)
+                    shown = _Shown(certificate, good_until, own)
+                    return tls, _Session(line, welcome.slot, welcome.heartbeat_ms / 1000, shown)
             raise LineError("the centre closed the connection during the handshake")
         except BaseException:
             await trio.aclose_forcefully(tls.transport_stream)
@@ -434,6 +447,7 @@ class LineClient:
             for session in list(self._sessions.values()):
                 silent_s = now - session.heard_at
                 try:
+                    self._judge(session)
                     if silent_s > 2 * session.beat_s:
                         self._end(session, RemoteProtocolError(FaultCode.SILENT, f"nothing heard for {silent_s:.0f} s"))
                     elif silent_s > session.beat_s and not session.pinged:
@@ -441,6 +455,21 @@ class LineClient:
                         session.outbox.put(session.line.ping(secrets.token_bytes(8)))
                 except (LocalProtocolError, OutboxFull):
                     session.outbox.close()
+
+    def _judge(self, session: _Session) -> None:
+        """Judge the centre's certificate again when it is due or the material is new; what is refused is ended."""
+        shown, material = session.shown, self._material
+        today = datetime.now(UTC)
+        if shown.judged_by is material.current and today < shown.good_until:
+            return
+        try:
+            peer = material.verify_peer(
+                shown.certificate, alpn=limits.ALPN, usage="server", now=today, expected=self._target.centre
+            )
+        except CertificateRefused as error:
+            self._end(session, RemoteProtocolError(FaultCode.CERTIFICATE_REFUSED, error.reason.name))
+        else:
+            session.shown = _Shown(shown.certificate, peer.good_until, material.current)
 
 
 @asynccontextmanager

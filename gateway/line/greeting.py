@@ -41,8 +41,8 @@ def greet(
     own: Material,
     material: TlsMaterial,
     trust: Trust,
-) -> tuple[L, bytes]:
-    """The peer's half, of the class given, once the centre's certificate was found good, and what HELLO must sign.
+) -> tuple[L, bytes, datetime]:
+    """The peer's half, of the class given, what HELLO must sign, and until when the centre's certificate is good.
 
     `certificate` (DER) and `alpn` are what TLS says of the other end; `own` is the material whose context made the
     connection, while `material` judges by what is in force now. Raises: CertsError.
@@ -57,7 +57,8 @@ def greet(
         trust=trust,
         now_us=lambda: time.time_ns() // 1000,
     )
-    return line, line.hello_to_sign(nonce=secrets.token_bytes(32), ephemeral=ec.generate_private_key(ec.SECP256R1()))
+    signed = line.hello_to_sign(nonce=secrets.token_bytes(32), ephemeral=ec.generate_private_key(ec.SECP256R1()))
+    return line, signed, peer.good_until
 
 
 def welcomed(line: PeerLine, data: bytes | bytearray) -> Welcome | None:

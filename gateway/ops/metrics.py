@@ -148,6 +148,11 @@ class Metrics(ProcessMetrics):
         self._in_flight = self._gauge("sekisho_requests_in_flight", "Requests admitted and not answered", "livesum")
         self._credit = self._gauge("sekisho_credit_granted_requests", "Sum of the credit windows granted", "livesum")
         self._directory = self._gauge("sekisho_directory_version", "Oldest directory any worker holds", "livemin")
+        self._good_until = self._gauge(
+            "sekisho_line_good_until_seconds",
+            "When the first of the centre's line certificate and its revocation lists ends, since 1970",
+            "livemin",
+        )
 
     def observe_requests(self, requests: Iterable[tuple[int, int, int]]) -> None:
         """Count the requests released with a block: (operation, outcome, duration in microseconds) each.
@@ -195,6 +200,10 @@ class Metrics(ProcessMetrics):
     def set_directory_version(self, version: int) -> None:
         """The version of the directory this worker decides by."""
         self._directory.set(version)
+
+    def set_good_until(self, at_s: float) -> None:
+        """From then on (seconds since 1970) no line gets in or stands, unless newer files are taken over."""
+        self._good_until.set(at_s)
 
     def _tally(self, operation: int, outcome: int) -> _Tally:
         tally = self._tally_of[_OPERATION_OF.get(operation, UNKNOWN), _OUTCOME_OF.get(outcome, UNKNOWN)]

@@ -158,6 +158,14 @@ _STATES: Final = Group(
             en="Parties were not told in time of a suspension, fee or hours",
         ),
         _state(
+            "SekishoLineEnding",
+            expr="sekisho_line_good_until_seconds - time() < 2 * 86400",
+            pending="5m",
+            severity="page",
+            ja="回線の証明書または失効リストの期限まで2日を切りました。過ぎると全回線が閉じます",
+            en="The line certificate or a revocation list ends within two days: then every line closes",
+        ),
+        _state(
             "SekishoBusy",
             expr=(
                 'sum(rate(sekisho_requests_total{outcome="busy"}[10m]))\n'

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -9,8 +10,9 @@ import pytest
 import trio
 import trio.testing
 
+from certs.material import TlsMaterial
 from certs.names import LineName
-from certs.profiles import LINE
+from certs.profiles import CENTRE, LINE
 from gateway.line import dial
 from gateway.line.dial import KeyFailed, LineClient, LineError, open_line
 from gateway.line.outbox import Outbox
@@ -24,6 +26,7 @@ from protocol.trust import Trust
 from tests.kit.centre import refusal
 from tests.kit.lines import STRANGER
 from tests.line.kit import (
+    CENTRE_NAME,
     FIRST,
     SIGNERS,
     TRUST,
@@ -267,3 +270,23 @@ async def test_the_centres_fault_is_the_reason_given(ends: Ends) -> None:
         assert "LINE_UNKNOWN" in str(await refusal(client))
         with pytest.raises(LineError, match="LINE_UNKNOWN"):
             await client.wait_open(0.01)
+
+
+async def test_a_line_is_left_when_the_centres_certificate_is_revoked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dial, "WATCH_S", 0.02)
+    pki = Pki(tmp_path)
+    centre_files, centre_serial = pki.issue(CENTRE, CENTRE_NAME)
+    own_files, _ = pki.issue(LINE, FIRST)
+    own = TlsMaterial(own_files, now=datetime.now(UTC))
+    ends = Ends(pki, TlsMaterial(centre_files, now=datetime.now(UTC)), {FIRST: own})
+    gate = FakeGate(ends.centre)
+    async with serving(gate) as centre, dialling(centre, ends) as client:
+        await client.wait_open()
+        pki.authority.revoke(centre_serial, now=datetime.now(UTC))
+        own_files.crls.write_bytes(pki.authority.write_crl(now=datetime.now(UTC)))
+        own.reload(now=datetime.now(UTC))
+        await gate.until(lambda gate: not gate.open)
+        with pytest.raises(LineError, match="revoked"):
+            await client.wait_open(1.0)

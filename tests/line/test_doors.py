@@ -196,6 +196,22 @@ async def test_a_line_that_stands_is_closed_when_its_certificate_ends(
         assert [each.name for each in gate.open] == [SECOND]
 
 
+async def test_lines_that_stand_are_closed_when_the_revocation_list_goes_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accept, "WATCH_S", 0.02)
+    pki = Pki(tmp_path)
+    files, _ = pki.issue(CENTRE, CENTRE_NAME)
+    material = TlsMaterial(files, now=datetime.now(UTC))
+    gate = FakeGate(material)
+    async with serving(gate) as centre, calling(centre, pki.material(LINE, FIRST)) as peer:
+        await peer.greet()
+        days = timedelta(days=1) + (material.current.revocation.next_update - datetime.now(UTC))
+        gate.ahead_us = days // timedelta(microseconds=1)
+        assert await peer.fault() is FaultCode.CERTIFICATE_REFUSED
+        await gate.until(lambda gate: gate.ended == ["CERTIFICATE_REFUSED"])
+
+
 async def test_a_peer_that_leaves_before_its_session_is_not_a_refused_certificate(ends: Ends) -> None:
     gate = FakeGate(ends.centre)
     async with serving(gate) as centre:

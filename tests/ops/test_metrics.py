@@ -142,6 +142,7 @@ def test_blocks_faults_load_and_recovery_are_measured() -> None:
     metrics.count_fault(12345)
     metrics.set_load(lines_open=2, requests_in_flight=5, credit_granted=2048)
     metrics.set_directory_version(9)
+    metrics.set_good_until(1.8e9)
     value = registry.get_sample_value
     assert value("sekisho_batch_requests_bucket", {"le": "2.0"}) == 0
     assert value("sekisho_batch_requests_bucket", {"le": "4.0"}) == 1
@@ -156,6 +157,7 @@ def test_blocks_faults_load_and_recovery_are_measured() -> None:
     assert value("sekisho_requests_in_flight") == 5
     assert value("sekisho_credit_granted_requests") == 2048
     assert value("sekisho_directory_version") == 9
+    assert value("sekisho_line_good_until_seconds") == 1.8e9
 
 
 def test_a_checkpoint_covers_what_waited() -> None:

@@ -137,6 +137,7 @@ def test_states_alert_of_themselves(tmp_path: Path) -> None:
         {"series": "sekisho_checkpoint_uncovered_blocks", "values": "0x10 4x20"},
         {"series": "sekisho_checkpoint_age_seconds", "values": "600x30"},
         {"series": "sekisho_notices_overdue", "values": "0x10 1x20"},
+        {"series": "sekisho_line_good_until_seconds", "values": "200000x10 100000x20"},
         {"series": 'sekisho_requests_total{outcome="busy"}', "values": "0+10x30"},
         {"series": 'sekisho_requests_total{outcome="exact"}', "values": "0+90x30"},
     ]
@@ -153,6 +154,7 @@ def test_states_alert_of_themselves(tmp_path: Path) -> None:
             "SekishoBusy",
             "SekishoCheckpointLate",
             "SekishoHsmDown",
+            "SekishoLineEnding",
             "SekishoNotScraped",
             "SekishoNoticesOverdue",
         ),
@@ -169,8 +171,8 @@ def test_promtool_accepts_the_rules_of_several_objectives(tmp_path: Path) -> Non
         [tool("promtool"), "check", "rules", "--lint-fatal", str(file)], capture_output=True, timeout=30, check=False
     )
     assert done.returncode == 0, done.stderr
-    # Each objective: five short and three long windows, the budget, the alerts; the six states once.
-    assert f"{2 * (5 + 3 + 1 + len(BURNS)) + 6} rules found" in done.stdout.decode()
+    # Each objective: five short and three long windows, the budget, the alerts; the seven states once.
+    assert f"{2 * (5 + 3 + 1 + len(BURNS)) + 7} rules found" in done.stdout.decode()
 
 
 def test_the_example_configuration_holds_together() -> None:
