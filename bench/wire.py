@@ -119,7 +119,7 @@ def _connect(dialling: Dialling, material: TlsMaterial) -> Wire:
     plain = socket.create_connection((target.host, target.port), timeout=limits.HANDSHAKE_MS_MAX / 1000)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     tls = own.client.wrap_socket(plain, server_hostname=target.host)
-    line, signed = greet(
+    line, signed, _ = greet(
         LoadLine,
         target,
         certificate=tls.getpeercert(binary_form=True),
