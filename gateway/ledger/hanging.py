@@ -25,7 +25,7 @@ _REFERENCES_A_QUESTION: Final = 1000
 
 async def check_hanging(
     reader: LedgerReader,
-    due: "trio.MemoryReceiveChannel[Due]",
+    due: "trio.MemoryReceiveChannel[list[Due]]",
     digests: Merged[DigestRow],
     projected_to: dict[bytes, int],
     report: Report,
@@ -42,25 +42,31 @@ class _Hanging:
         self._references: list[Reference] = []
         self._searches = EXACT_SEARCHES_MAX
 
-    async def run(self, due: "trio.MemoryReceiveChannel[Due]", digests: Merged[DigestRow]) -> None:
+    async def run(self, due: "trio.MemoryReceiveChannel[list[Due]]", digests: Merged[DigestRow]) -> None:
         row = await digests.one()
-        async for block in due:
-            here = (block.stream, block.height)
-            while row is not None and (row.stream, row.height) < here:
-                self._stray(row)
-                row = await digests.one()
-            own = row is not None and (row.stream, row.height) == here
-            found = row if own and row is not None else DigestRow(*here, None, None, None, None, None)
-            if block.readable:
-                await self._compare(block, found)
-            if own:
-                row = await digests.one()
-            if len(self._references) >= _REFERENCES_A_QUESTION:
-                await self._check_references()
+        async for turn in due:
+            for block in turn:
+                row = await self._hold(block, row, digests)
         while row is not None:
             self._stray(row)
             row = await digests.one()
         await self._check_references()
+
+    async def _hold(self, block: Due, row: DigestRow | None, digests: Merged[DigestRow]) -> DigestRow | None:
+        """Compare one block with what hangs on it, if anything. Returns: the next row."""
+        here = (block.stream, block.height)
+        while row is not None and (row.stream, row.height) < here:
+            self._stray(row)
+            row = await digests.one()
+        own = row is not None and (row.stream, row.height) == here
+        found = row if own and row is not None else DigestRow(*here, None, None, None, None, None)
+        if block.readable:
+            await self._compare(block, found)
+        if own:
+            row = await digests.one()
+        if len(self._references) >= _REFERENCES_A_QUESTION:
+            await self._check_references()
+        return row
 
     def _stray(self, row: DigestRow) -> None:
         if row.claims or row.marks:

@@ -29,7 +29,7 @@ from protocol.trust import Trust, TrustError
 
 DUE_MAX: Final = 1 << 15
 """Blocks that may have been checked while the server still sorts what hangs on them; some 300 bytes each."""
-_BLOCKS_A_TURN: Final = 4
+_BLOCKS_A_TURN: Final = 8
 
 
 class NoteNotBelieved(ValueError):  # noqa: N818 - named after the fact
@@ -64,16 +64,19 @@ async def verify_ledger(
     projected_to = await reader.projected_to()
     auditor = BlockAuditor(trust=trust, streams=streams, projected_to=projected_to, report=report)
     async with reader.blocks() as (blocks, digests), trio.open_nursery() as nursery:
-        send, receive = trio.open_memory_channel[Due](DUE_MAX)
+        send, receive = trio.open_memory_channel[list[Due]](DUE_MAX // _BLOCKS_A_TURN)
         nursery.start_soon(check_hanging, reader, receive, digests, projected_to, report)
         async with send:
+            turn: list[Due] = []
             while (row := await blocks.one()) is not None:
-                if report.blocks % _BLOCKS_A_TURN == 0:
-                    await trio.lowlevel.checkpoint()  # what is read ahead comes in, what hangs is compared
-                    progress(report)
                 due = auditor.check(row)
                 if due is not None:
-                    await send.send(due)
+                    turn.append(due)
+                if len(turn) == _BLOCKS_A_TURN:
+                    await send.send(turn)  # what is read ahead comes in, what hangs is compared
+                    progress(report)
+                    turn = []
+            await send.send(turn)
     progress(report)
     for party, request_id, count, highest in await reader.gaps_in_turns(100):
         report.add(
