@@ -79,7 +79,7 @@ class HostWait:
             self._state.runner.guest_tick_scheduled = True
         trio.lowlevel.reschedule(task)
         if idle:
-            self._tick()
+            self._tick(outcome.Value([]))  # no events: there is something to run, and the rest is asked for after it
 
     def close(self) -> None:
         """Watch no longer."""
@@ -93,11 +93,11 @@ class HostWait:
         self._timer = None
         self._tick()
 
-    def _tick(self) -> None:
+    def _tick(self, events: outcome.Outcome[Any] | None = None) -> None:
         state, self._state = self._state, None
         if state is None:
             return  # a tick is on its way already
-        state.unrolled_run_next_send = outcome.capture(state.runner.io_manager.get_events, 0)
+        state.unrolled_run_next_send = events or outcome.capture(state.runner.io_manager.get_events, 0)
         state.runner.guest_tick_scheduled = True
         self._pass(state.guest_tick)
 

@@ -175,7 +175,7 @@ async def _run(
     recorder = Recorder(
         store=ledger,
         sign=sign_block,
-        rider=ProvisionRider(keys=years.load, random=secrets.token_bytes),
+        rider=ProvisionRider(keys=years.load, random=os.urandom),
         open_stream=open_stream,
         stream=await open_stream(predecessor),
         now_us=now_us,
