@@ -18,7 +18,7 @@ from gateway.inquiry.errors import FieldInvalid, FileInvalid
 from gateway.inquiry.notification import FIELDS, REQUIRED, NotificationRow
 
 Format = Literal["csv", "jsonl"]
-RUN_LINES: Final = 2_000
+RUN_LINES: Final = 4_000
 LINE_BYTES_MAX: Final = 16_384
 _BOM: Final = b"\xef\xbb\xbf"
 _decode_row: Final = msgspec.json.Decoder(NotificationRow).decode
