@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
+import trio
 
 from bench.host import Host, describe_host
 from bench.measure import Parts
@@ -85,15 +86,29 @@ def subjects(count: int) -> Subjects:
 
 @asynccontextmanager
 async def standing(data: Path, *, say: Callable[[str], None]) -> AsyncIterator[tuple[Running, Parts]]:
-    """The centre with all its processes; ended with the block. Its log goes to a file, not between the figures.
+    """The centre with all its processes, its register in memory as far as it fits; ended with the block.
 
-    Raises: StartError, ConfigurationError.
+    Its log goes to a file, not between the figures. Raises: StartError, ConfigurationError.
     """
     configuration = read_configuration(data)
     with _standard_error_to(data / "bench.log"):
         async with database(configuration) as dsns, running_gateway(configuration, dsns, say=say) as gateway:
+            await trio.to_thread.run_sync(asyncio.run, _read_register(dsns.owner))
             postmaster = int((_cluster(data) / "postmaster.pid").read_text().split("\n", 1)[0])
             yield gateway, Parts(pids=gateway.pids, postmaster=postmaster)
+
+
+async def _read_register(dsn: str) -> None:
+    """Read every record by its code, so that the server has what it would have after a day's questions."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("set enable_seqscan = off; set enable_sort = off; set enable_bitmapscan = off")
+        await connection.execute(
+            "select sum(length(sealed)) from ("
+            "select sealed from register.record where superseded_on is null order by code_token) r"
+        )
+    finally:
+        await connection.close()
 
 
 @contextmanager
