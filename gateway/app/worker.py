@@ -52,7 +52,7 @@ SEARCH_TURN = 128
 PRESSED_REQUESTS = 16
 """A turn of the plain lane with so many requests: they come faster than one at a time can be answered."""
 PRESSED_S = 0.02
-SEARCH_REST = 11
+SEARCH_REST = 15
 """While the plain lane is pressed, the search lane rests so many times as long as it worked."""
 
 

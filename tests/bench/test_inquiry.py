@@ -14,7 +14,8 @@ def test_goals_that_are_missed_are_named():
     slow = Loading(rows=1_000_000, seconds=100.0, rows_per_s=10_000.0)
     assert goals_missed(fast, fast, BESIDE_RATIO_GOAL) == []
     assert goals_missed(None, None, 1.0) == []
-    assert len(goals_missed(slow, fast, 0.8)) == 3
+    assert len(goals_missed(slow, fast, 0.8)) == 2
+    assert len(goals_missed(slow, slow, 0.8)) == 4
 
 
 @pytest.mark.slow
