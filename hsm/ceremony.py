@@ -6,7 +6,7 @@ from hsm.interface import KeyStore
 from protocol.keys import Algorithm, KeyRecord, Purpose, read_signed_history
 from protocol.trust import Trust
 
-KeySet = Literal["centre", "line"]
+KeySet = Literal["centre", "line", "municipality"]
 SETS: Final[dict[KeySet, tuple[tuple[Purpose, Algorithm], ...]]] = {
     "centre": (
         (Purpose.HISTORY, Algorithm.ES256),
@@ -17,6 +17,11 @@ SETS: Final[dict[KeySet, tuple[tuple[Purpose, Algorithm], ...]]] = {
         (Purpose.SEAL, Algorithm.A256GCM_WRAP),
     ),
     "line": ((Purpose.HISTORY, Algorithm.ES256), (Purpose.LINE, Algorithm.ES256)),
+    "municipality": (
+        (Purpose.HISTORY, Algorithm.ES256),
+        (Purpose.LINE, Algorithm.ES256),
+        (Purpose.MANIFEST, Algorithm.ES256),
+    ),
 }
 
 

@@ -48,6 +48,7 @@ class Purpose(StrEnum):
     CHECKPOINT = "checkpoint"
     CHECKPOINT_PQ = "checkpoint-pq"
     SEAL = "seal"  # wraps data keys
+    MANIFEST = "manifest"  # a municipality's: manifests of documents and the codes on their pages
     HISTORY = "history"  # the owner's root: signs the key history
 
 

@@ -68,6 +68,31 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     ref: EntryRef | None = None
 
 
+class Delivery(msgspec.Struct, frozen=True, array_like=True):
+    """What a certificate centre's entry says beside: the application and what happened to it.
+
+    transition as in protocol.application; copies is a signed change (negative for a void); deposited_at_us and
+    store_day ("YYYY-MM-DD") are of the deposit (入金) that the entry is about, 0 and "" where none is.
+    """
+
+    application: bytes  # 16 bytes, UUIDv7
+    transition: int
+    copies: int = 0
+    deposited_at_us: int = 0
+    store_day: str = ""
+    store: str = ""
+    kiosk: str = ""
+
+
+class CertificateEntry(Entry, frozen=True, array_like=True):
+    """An entry of a certificate centre: version 2, an Entry of 17 and the delivery. matter is the kind.
+
+    counterparty is the municipality; delivery is None for what concerns no application.
+    """
+
+    delivery: Delivery | None = None
+
+
 class BlockHeader(msgspec.Struct, frozen=True, array_like=True):
     """What one signature covers.
 
@@ -87,6 +112,9 @@ class BlockHeader(msgspec.Struct, frozen=True, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_entry = msgspec.msgpack.Decoder(Entry).decode
+_decode_certificate_entry = msgspec.msgpack.Decoder(CertificateEntry).decode
+_CERTIFICATE_ENTRY: Final = b"\xdc\x00\x12\x02"
+"""How an array of 18 that begins with version 2 begins."""
 _decode_header = msgspec.msgpack.Decoder(BlockHeader).decode
 
 
@@ -100,9 +128,12 @@ def encode_entry(entry: Entry) -> bytes:
 
 
 def decode_entry(data: bytes) -> Entry:
-    """Read an entry. Raises: NotCanonicalError, msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError."""
+    """Read an entry, or a CertificateEntry.
+
+    Raises: NotCanonicalError, msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError.
+    """
     try:
-        entry = _decode_entry(data)
+        entry = _decode_certificate_entry(data) if data.startswith(_CERTIFICATE_ENTRY) else _decode_entry(data)
     except RecursionError:
         raise NotCanonicalError("entry is nested too deeply") from None
     if _encode(entry) != data:

@@ -19,7 +19,8 @@ SEAL_OVERHEAD_BYTES: Final = 16
 
 # Requests.
 REQUESTS_PER_FRAME_MAX: Final = 256
-REQUEST_BODY_BYTES_MAX: Final = 3 << 10
+REQUEST_BODY_BYTES_MAX: Final = 3_840
+"""ISSUE with an RSA card, a kiosk's certificate and three signatures is the largest."""
 RESPONSE_BODY_BYTES_MAX: Final = 9 << 10
 """What RECEIPT may bring at its largest: an entry with its path, and a note that ML-DSA-65 signed too with a path of 63
 hashes. The note bears the centre's two signatures only: countersignatures are kept by whoever gave or gathered them."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from protocol import limits
+from protocol import issuance, limits
 
 RequestId = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
@@ -28,6 +28,41 @@ class Operation(IntEnum):
     DISCLAIM = 4
     BATCH = 5
     APPROVE = 6
+
+    # the certificate centre's, on an operator's line
+    CHALLENGE = 20
+    AUTHENTICATE = 21
+    MENU = 22
+    APPLY = 23
+    DOCUMENT = 24
+    PART = 25
+    COMPLETE = 26
+    VOID = 27
+    CORRECT = 28
+    ERASE = 29
+    STATUS = 30
+
+    # a municipality's, on the line the certificate centre dials
+    ISSUE = 40
+    MADE_PART = 41
+    REPORT = 42
+    REPORTED = 43
+
+    # a relay's, on a kiosk's line
+    KIOSK_CALL = 50
+    KIOSK_EVENT = 51
+
+
+PROOFLESS: Final = frozenset(
+    {
+        Operation.RECEIPT,
+        Operation.CHALLENGE,
+        Operation.MENU,
+        Operation.PART,
+        Operation.STATUS,
+    }
+)
+"""Operations that write nothing: their refusals for cause come without proof."""
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True):
@@ -218,10 +253,44 @@ BODY_DECODERS: Final[Mapping[int, msgspec.msgpack.Decoder[Any]]] = {
     Operation.DISCLAIM: msgspec.msgpack.Decoder(Disclaim),
     Operation.BATCH: msgspec.msgpack.Decoder(BatchInquiry),
     Operation.APPROVE: msgspec.msgpack.Decoder(Approve),
+    Operation.CHALLENGE: msgspec.msgpack.Decoder(issuance.Challenge),
+    Operation.AUTHENTICATE: msgspec.msgpack.Decoder(issuance.Authenticate),
+    Operation.MENU: msgspec.msgpack.Decoder(issuance.MenuQuery),
+    Operation.APPLY: msgspec.msgpack.Decoder(issuance.Apply),
+    Operation.DOCUMENT: msgspec.msgpack.Decoder(issuance.Fetch),
+    Operation.PART: msgspec.msgpack.Decoder(issuance.Part),
+    Operation.COMPLETE: msgspec.msgpack.Decoder(issuance.Complete),
+    Operation.VOID: msgspec.msgpack.Decoder(issuance.Void),
+    Operation.CORRECT: msgspec.msgpack.Decoder(issuance.Correct),
+    Operation.ERASE: msgspec.msgpack.Decoder(issuance.Erase),
+    Operation.STATUS: msgspec.msgpack.Decoder(issuance.StatusQuery),
+    Operation.ISSUE: msgspec.msgpack.Decoder(issuance.Issue),
+    Operation.MADE_PART: msgspec.msgpack.Decoder(issuance.Part),
+    Operation.REPORT: msgspec.msgpack.Decoder(issuance.Report),
+    Operation.REPORTED: msgspec.msgpack.Decoder(issuance.ReportsQuery),
+    Operation.KIOSK_CALL: msgspec.msgpack.Decoder(issuance.KioskCall),
+    Operation.KIOSK_EVENT: msgspec.msgpack.Decoder(issuance.KioskEvent),
 }
 
 Inquiry = InquiryByCode | InquiryByName
-Body = Inquiry | ReceiptQuery | Disclaim | BatchInquiry | Approve
+InquiryCentreBody = Inquiry | ReceiptQuery | Disclaim | BatchInquiry | Approve
+CertificateCentreBody = (
+    issuance.Challenge
+    | issuance.Authenticate
+    | issuance.MenuQuery
+    | issuance.Apply
+    | issuance.Fetch
+    | issuance.Part
+    | issuance.Complete
+    | issuance.Void
+    | issuance.Correct
+    | issuance.Erase
+    | issuance.StatusQuery
+    | ReceiptQuery
+)
+MunicipalityBody = issuance.Issue | issuance.Part | issuance.Report | issuance.ReportsQuery
+RelayBody = issuance.KioskCall | issuance.KioskEvent
+Body = InquiryCentreBody | CertificateCentreBody | MunicipalityBody | RelayBody
 
 
 class BodyError(ValueError):

@@ -14,7 +14,10 @@ import msgspec
 
 
 class Outcome(IntEnum):
-    """Stable u16 codes: 1xx answers, 2xx refusals for cause, 3xx about an earlier request, 4xx transient."""
+    """Stable u16 codes: 1xx answers, 2xx refusals for cause, 3xx about an earlier request, 4xx transient.
+
+    5xx stand on the lines beside the centre's own: a municipality's, and a kiosk's to its relay.
+    """
 
     EXACT = 100
     VARIANT = 101
@@ -23,6 +26,17 @@ class Outcome(IntEnum):
     RECEIPT = 120
     DISCLAIMED = 121
     APPROVED = 122
+    CHALLENGED = 130
+    AUTHENTICATED = 131
+    MENU = 132
+    APPLIED = 133
+    ISSUED = 134
+    PART = 135
+    COMPLETED = 136
+    VOIDED = 137
+    CORRECTED = 138
+    ERASED = 139
+    STATUS = 140
 
     AFFAIR_NOT_GRANTED = 200
     STEP_NOT_GRANTED = 201
@@ -37,6 +51,23 @@ class Outcome(IntEnum):
     MALFORMED_BODY = 210
     UNKNOWN_OPERATION = 211
     APPROVAL_INVALID = 212
+    NOT_PARTICIPATING = 220
+    MUNICIPALITY_CLOSED = 221
+    KIND_NOT_OFFERED = 222
+    NOT_ENTITLED = 223
+    CARD_EXPIRED = 224
+    CARD_REVOKED = 225
+    CARD_NOT_USABLE = 226
+    CARD_TYPE_ENDED = 227
+    COUNTER_ONLY = 228
+    MOVE_PENDING = 229
+    TEXT_TOO_LONG = 230
+    KIOSK_NOT_REGISTERED = 231
+    NONCE_INVALID = 232
+    SIGNATURE_REFUSED = 233
+    APPLICATION_UNKNOWN = 234
+    APPLICATION_STATE = 235
+    APPLICATION_EXPIRED = 236
 
     ID_REUSED = 300
     REPEAT_LIMIT = 301
@@ -52,6 +83,17 @@ class Outcome(IntEnum):
     DUPLICATE_IN_FRAME = 405
     DEADLINE_EXCEEDED = 406
     DRAINING = 407
+    CARD_UNVERIFIABLE = 408
+    DOCUMENT_WITHHELD = 409
+
+    MADE = 500
+    MADE_PART = 501
+    NOTED = 502
+    MAKING_REFUSED = 503
+    RELAYED = 520
+    TAKEN_OVER = 521
+    FACT_NOTED = 522
+    NOT_PERMITTED = 523
 
 
 class Meaning(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +126,17 @@ CATALOGUE: Final[dict[Outcome, Meaning]] = {
     Outcome.RECEIPT: _unrecorded("受領証を再発行しました", "Receipt fetched"),
     Outcome.DISCLAIMED: _final("未受領の申告を受け付けました", "Disclaimed; the fee is reversed"),
     Outcome.APPROVED: _final("承認を受け付けました", "Approved; the questions may be asked"),
+    Outcome.CHALLENGED: _unrecorded("本人確認の準備ができました", "A nonce for the card to sign"),
+    Outcome.AUTHENTICATED: _final("本人確認ができました", "The card is authenticated"),
+    Outcome.MENU: _unrecorded("取り扱う証明書の一覧です", "What can be applied for"),
+    Outcome.APPLIED: _final("申請を受け付けました", "The application is accepted"),
+    Outcome.ISSUED: _final("証明書ができました", "The certificate is made"),
+    Outcome.PART: _unrecorded("証明書データの一部です", "A part of the sealed document"),
+    Outcome.COMPLETED: _final("交付完了を受け付けました", "The delivery is recorded", charged=True),
+    Outcome.VOIDED: _final("返金済・無効として受け付けました", "Void; the fee is reversed"),
+    Outcome.CORRECTED: _final("訂正を受け付けました", "The correction is recorded"),
+    Outcome.ERASED: _final("消去を受け付けました", "The erasure is recorded"),
+    Outcome.STATUS: _unrecorded("申請の状態です", "Where the applications stand"),
     Outcome.AFFAIR_NOT_GRANTED: _final("この事務では利用できません", "This affair is not granted to you"),
     Outcome.STEP_NOT_GRANTED: _final("この事務のこの段階では利用できません", "This step of the affair is not granted"),
     Outcome.METHOD_NOT_GRANTED: _final("この提供方式は認められていません", "This method of provision is not granted"),
@@ -101,6 +154,38 @@ CATALOGUE: Final[dict[Outcome, Meaning]] = {
     Outcome.APPROVAL_INVALID: _final(
         "この照会に有効な承認がありません", "No valid approval of this very question; have a second person approve it"
     ),
+    Outcome.NOT_PARTICIPATING: _final(
+        "この市区町村の証明書は取り扱いできません", "This municipality does not take part"
+    ),
+    Outcome.MUNICIPALITY_CLOSED: _final("この市区町村の取扱時間外です", "Outside the hours of this municipality"),
+    Outcome.KIND_NOT_OFFERED: _final("この証明書は取り扱いできません", "This certificate is not offered here"),
+    Outcome.NOT_ENTITLED: _final("この証明書を取得できません", "You cannot obtain this certificate"),
+    Outcome.CARD_EXPIRED: _final(
+        "カードの電子証明書の有効期限が切れています", "The certificate on the card has expired"
+    ),
+    Outcome.CARD_REVOKED: _final("カードの電子証明書は失効しています", "The certificate on the card is revoked"),
+    Outcome.CARD_NOT_USABLE: _final("このカードは利用できません", "This card cannot be used"),
+    Outcome.CARD_TYPE_ENDED: _final(
+        "この種類のカードの取扱いは終了しました", "This type of card is no longer accepted"
+    ),
+    Outcome.COUNTER_ONLY: _final(
+        "この端末では取り扱いできません。市区町村の窓口へ", "Not available here; please go to the municipal office"
+    ),
+    Outcome.MOVE_PENDING: _final(
+        "転出・転入の手続き中のため取り扱いできません", "Not available while a move is pending"
+    ),
+    Outcome.TEXT_TOO_LONG: _final(
+        "文字数が多く印刷できません。市区町村の窓口へ",
+        "The text is too long to print; please go to the municipal office",
+    ),
+    Outcome.KIOSK_NOT_REGISTERED: _final("登録されていない端末です", "The kiosk is not registered"),
+    Outcome.NONCE_INVALID: _final(
+        "本人確認をやり直してください", "The nonce is stale or not this kiosk's; start again"
+    ),
+    Outcome.SIGNATURE_REFUSED: _final("署名を確認できません", "A signature of kiosk, card or session does not hold"),
+    Outcome.APPLICATION_UNKNOWN: _final("該当する申請がありません", "No such application"),
+    Outcome.APPLICATION_STATE: _final("この申請では行えません", "Not possible where this application stands"),
+    Outcome.APPLICATION_EXPIRED: _final("申請の有効時間が過ぎました", "The application's time is over; start again"),
     Outcome.ID_REUSED: _unrecorded(
         "この要求番号は別の照会で使用済みです", "This request id was used for another question"
     ),
@@ -126,4 +211,18 @@ CATALOGUE: Final[dict[Outcome, Meaning]] = {
     Outcome.DRAINING: _later(
         "この接続は終了します。別の接続で再送してください", "This connection is closing; send on another"
     ),
+    Outcome.CARD_UNVERIFIABLE: _later(
+        "カードの有効性を確認できません。後ほどお試しください", "The card's validity cannot be checked now; try later"
+    ),
+    Outcome.DOCUMENT_WITHHELD: _later(
+        "証明書を確認できませんでした。もう一度お試しください", "The document was not the one asked for; try again"
+    ),
+    Outcome.MADE: _unrecorded("証明書を作成しました", "Made and sealed"),
+    Outcome.MADE_PART: _unrecorded("証明書データの一部です", "A part of the sealed document"),
+    Outcome.NOTED: _unrecorded("報告を受け付けました", "The reports are noted"),
+    Outcome.MAKING_REFUSED: _unrecorded("作成できません", "Not made, for the cause given"),
+    Outcome.RELAYED: _unrecorded("センターの応答です", "What the centre said"),
+    Outcome.TAKEN_OVER: _unrecorded("通知を預かりました", "The relay holds the notice and will deliver it"),
+    Outcome.FACT_NOTED: _unrecorded("記録しました", "Noted"),
+    Outcome.NOT_PERMITTED: _unrecorded("この通信は許可されていません", "The relay does not pass this on"),
 }

@@ -23,7 +23,7 @@ from protocol.keys import Algorithm, KeysError, Purpose, context
 from protocol.ledger import BlockKind, Entry, decode_entry
 from protocol.line import LineEnd, read_message
 from protocol.merkle import ProofError, leaf_hash, paths_from_range, verify_range
-from protocol.messages import BlockShare, Credit, Drain, Notice, Operation, Request, RequestBatch, ResponseBatch, encode
+from protocol.messages import PROOFLESS, BlockShare, Credit, Drain, Notice, Request, RequestBatch, ResponseBatch, encode
 from protocol.outcomes import CATALOGUE
 from protocol.receipt import Opening, Proof, Receipt, ReceiptError, verify_block_signature
 from protocol.session import derive_session, ephemeral_public
@@ -38,9 +38,9 @@ _REQUEST_CONTEXT = context("request")
 _RECORDED = frozenset(int(outcome) for outcome, meaning in CATALOGUE.items() if meaning.recorded)
 
 
-def _is_refused_receipt(request: Request, outcome: int) -> bool:
-    """RECEIPT writes nothing, so its refusals for cause (2xx) come without proof."""
-    return request.operation == Operation.RECEIPT and 200 <= outcome < 300
+def _is_refused_unwritten(request: Request, outcome: int) -> bool:
+    """What writes nothing has no proof of its refusals for cause (2xx)."""
+    return request.operation in PROOFLESS and 200 <= outcome < 300
 
 
 class Welcomed(msgspec.Struct, frozen=True):
@@ -235,7 +235,7 @@ class PeerLine(LineEnd):
         results = []
         for transient in batch.transients:
             request = self._take(transient.request_id)
-            if transient.outcome in _RECORDED and not _is_refused_receipt(request, transient.outcome):
+            if transient.outcome in _RECORDED and not _is_refused_unwritten(request, transient.outcome):
                 raise RemoteProtocolError(
                     FaultCode.PROOF_INVALID, f"outcome {transient.outcome} came without the proof it must have"
                 )

@@ -11,10 +11,12 @@ from gateway.directory.policy import Granted, Refused, Standing
 from gateway.inquiry.asked import Asked, Origin
 from protocol import limits
 from protocol.messages import (
+    Approve,
     BatchInquiry,
     Body,
     BodyError,
     Disclaim,
+    Inquiry,
     ReceiptQuery,
     Refusal,
     Request,
@@ -43,6 +45,8 @@ def decide(standing: Standing, operation: int, body: Body) -> Granted | Refused:
     """Policy for one body, whatever its operation."""
     if isinstance(body, ReceiptQuery | Disclaim):
         return standing.decide(operation, "", 0, "", "")
+    if not isinstance(body, Inquiry | BatchInquiry | Approve):  # the other centre's
+        return _UNKNOWN
     count = body.count if isinstance(body, BatchInquiry) else 1
     return standing.decide(operation, body.affair, body.step, body.staff, body.case, count)
 
