@@ -23,7 +23,6 @@ from certs.material import TlsMaterial
 from certs.names import LineName
 from gateway.directory.directory import Directory
 from gateway.directory.policy import Granted, Refused, Standing
-from gateway.inquiry.asked import Asked
 from gateway.inquiry.plain import PlainLane, is_plain
 from gateway.inquiry.searching import SearchLane
 from gateway.inquiry.volume import VolumeControl
@@ -31,6 +30,7 @@ from gateway.ledger.recording import Final, Recorder
 from gateway.line.accept import CONNECTIONS_PER_LINE_MAX, Acceptor
 from gateway.line.admission import admit, decide, transient
 from gateway.line.connection import Connection
+from gateway.service.asked import Asked
 from gateway.stage import Inbox, InboxFull, run_stage
 from protocol import limits
 from protocol.centre import RequestsReceived

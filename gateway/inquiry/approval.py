@@ -16,9 +16,9 @@ import hmac
 from typing import Final as Const
 
 from gateway.directory.policy import Refused
-from gateway.inquiry.asked import Asked
 from gateway.inquiry.lane import EMPTY, Lane
 from gateway.ledger.recording import Final
+from gateway.service.asked import Asked
 from gateway.store import approvals as store
 from gateway.store.ledger import LedgerStore
 from gateway.store.pool import Database, PinnedConnection

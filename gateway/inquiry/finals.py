@@ -7,9 +7,9 @@ from typing import Final as Const
 
 from gateway.directory.affairs import AFFAIRS
 from gateway.directory.policy import Granted
-from gateway.inquiry.asked import Asked
 from gateway.inquiry.provision import Provided
 from gateway.ledger.recording import Final
+from gateway.service.asked import Asked
 from protocol.commitment import commitment_key, request_commitment, response_commitment
 from protocol.ledger import Entry, EntryKind, EntryRef, encode_entry
 from protocol.messages import Approve, BatchInquiry, InquiryByCode, InquiryByName, Response

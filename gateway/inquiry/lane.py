@@ -16,12 +16,12 @@ import structlog
 from gateway.directory.errors import DirectoryStale
 from gateway.directory.policy import Granted, Refused, Standing
 from gateway.inquiry.answering import Answered
-from gateway.inquiry.asked import Asked
 from gateway.inquiry.errors import RegisterCorrupt
 from gateway.inquiry.finals import make_final
 from gateway.inquiry.index import code_token
 from gateway.inquiry.sealing import RegisterKeys
 from gateway.ledger.recording import Final
+from gateway.service.asked import Asked
 from gateway.store.register import SealedRow
 from protocol.messages import InquiryByCode, Refusal, encode
 from protocol.outcomes import Outcome

@@ -15,11 +15,11 @@ import structlog
 from gateway.directory.errors import DirectoryStale
 from gateway.directory.policy import Granted
 from gateway.inquiry.answering import answer_by_code
-from gateway.inquiry.asked import Asked
 from gateway.inquiry.errors import RegisterCorrupt
 from gateway.inquiry.lane import EMPTY, Lane, Rows, sealed_row
 from gateway.inquiry.volume import VolumeControl
 from gateway.ledger.recording import Final
+from gateway.service.asked import Asked
 from gateway.store.errors import StoreError
 from gateway.store.register import LOOKUP_NEW
 from protocol.messages import BatchInquiry, InquiryByCode

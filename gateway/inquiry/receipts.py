@@ -9,10 +9,10 @@ from typing import Protocol
 import structlog
 
 from gateway.directory.policy import Refused
-from gateway.inquiry.asked import Asked
 from gateway.inquiry.finals import make_final
 from gateway.inquiry.lane import EMPTY, Lane
 from gateway.ledger.recording import Final
+from gateway.service.asked import Asked
 from gateway.store.ledger import LedgerStore
 from protocol.commitment import commitment_key, request_commitment
 from protocol.ledger import EntryKind, EntryRef, decode_entry

@@ -15,7 +15,6 @@ from gateway.directory.errors import DirectoryStale
 from gateway.directory.policy import Granted, Refused
 from gateway.inquiry.answering import Answered, answer_by_code, answer_by_name
 from gateway.inquiry.approval import INVALID, Approvals
-from gateway.inquiry.asked import Asked
 from gateway.inquiry.errors import RegisterCorrupt
 from gateway.inquiry.finals import make_final
 from gateway.inquiry.index import query_tokens
@@ -23,6 +22,7 @@ from gateway.inquiry.lane import EMPTY, Lane, Rows, sealed_row
 from gateway.inquiry.receipts import Receipts
 from gateway.inquiry.volume import EXCEEDED, VolumeControl
 from gateway.ledger.recording import Final
+from gateway.service.asked import Asked
 from gateway.store.errors import StoreError
 from gateway.store.ledger import LedgerStore
 from gateway.store.register import LOOKUP_BY_CODE, LOOKUP_BY_NAME, ClaimSeen, SealedRow

@@ -19,7 +19,7 @@ import structlog
 
 from gateway.directory.model import Volume
 from gateway.directory.policy import Granted, Refused
-from gateway.inquiry.asked import Asked
+from gateway.service.asked import Asked
 from gateway.store.errors import StoreError
 from gateway.store.volume import Subject, Wanted
 from protocol.messages import InquiryByCode, InquiryByName

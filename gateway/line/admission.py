@@ -8,7 +8,7 @@ Source: DESIGN sections 4, 7 and 9; docs/PROTOCOL.md, Requests.
 from typing import Final
 
 from gateway.directory.policy import Granted, Refused, Standing
-from gateway.inquiry.asked import Asked, Origin
+from gateway.service.asked import Asked, Origin
 from protocol import limits
 from protocol.messages import (
     Approve,
