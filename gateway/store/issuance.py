@@ -33,7 +33,8 @@ cross join lateral (select * from issuance.application a where a.application = q
 """
 _EVENTS: Final = """
 select e.application, e.transition, e.stream, e.height, e.idx, e.at_us, e.request, e.answer, e.fee_yen,
-  e.commission_yen, e.terms, e.copies, e.yen, e.commission, e.deposited_at_us, e.store_day, e.store, e.place
+  e.commission_yen, e.terms, e.copies, e.yen, e.commission, e.deposited_at_us, e.store_day, e.store, e.place,
+  e.counterparty
 from unnest($1::bytea[]) as q (application)
 cross join lateral (select * from issuance.event e where e.application = q.application limit 32) e
 """
@@ -58,24 +59,25 @@ _RIDING: Final = """, ia as (
   select * from unnest($12::bytea[], $21::bytea[], $20::bigint[])
 ), ic as (
   insert into issuance.event (application, transition, stream, height, idx, at_us, request, answer, fee_yen,
-    commission_yen, terms, copies, yen, commission, deposited_at_us, store_day, store, place)
+    commission_yen, terms, copies, yen, commission, deposited_at_us, store_day, store, place, counterparty)
   select m.application, m.transition, $1, $2, m.idx, m.at_us, m.request, m.answer, m.fee_yen, m.commission_yen, m.terms,
-    m.copies, m.yen, m.commission, m.deposited_at_us, m.store_day, m.store, m.place
+    m.copies, m.yen, m.commission, m.deposited_at_us, m.store_day, m.store, m.place,
+    m.counterparty
   from unnest($22::bytea[], $23::smallint[], $24::int[], $25::bigint[], $26::bytea[], $27::bytea[], $28::int[],
     $29::int[], $30::int[], $31::int[], $32::bigint[], $33::bigint[], $34::bigint[], $35::text[], $36::text[],
-    $37::smallint[])
+    $37::smallint[], $38::text[])
   as m (application, transition, idx, at_us, request, answer, fee_yen, commission_yen, terms, copies, yen, commission,
-    deposited_at_us, store_day, store, place)
+    deposited_at_us, store_day, store, place, counterparty)
 ), id as (
   insert into issuance.document (application, sealed, expires_at_us)
-  select * from unnest($38::bytea[], $39::bytea[], $40::bigint[])
+  select * from unnest($39::bytea[], $40::bytea[], $41::bigint[])
 ), ie as (
   insert into issuance.due (application, transition, municipality, at_us)
-  select * from unnest($41::bytea[], $42::smallint[], $43::text[], $44::bigint[])
+  select * from unnest($42::bytea[], $43::smallint[], $44::text[], $45::bigint[])
 ), if_ as (
-  delete from issuance.document where application = any($45::bytea[])
+  delete from issuance.document where application = any($46::bytea[])
 ), ig as (
-  delete from issuance.authentication where application = any($45::bytea[])
+  delete from issuance.authentication where application = any($46::bytea[])
 )"""
 
 
@@ -123,6 +125,7 @@ class EventRow(NamedTuple):
     store_day: str = ""
     store: str = ""
     place: int | None = None
+    counterparty: str = ""
 
 
 class IdSeen(NamedTuple):
@@ -252,6 +255,7 @@ def riding(
             [e.store_day for e in events],
             [e.store for e in events],
             [e.place for e in events],
+            [e.counterparty for e in events],
             *_columns(documents, 3),
             *_columns(due, 4),
             list(erased),

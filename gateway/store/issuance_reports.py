@@ -21,7 +21,7 @@ _DUE: Final = """
 select d.transition, a.application, a.operator, a.kiosk, a.municipality, a.card_type, a.pseudonym, a.kiosk_key,
   a.expires_at_us, e.application, e.transition, e.stream, e.height, e.idx, e.at_us, e.request, e.answer, e.fee_yen,
   e.commission_yen, e.terms, e.copies, e.yen, e.commission, e.deposited_at_us, e.store_day, e.store, e.place,
-  (select p.request from issuance.event p where p.application = d.application and p.transition = 2)
+  e.counterparty, (select p.request from issuance.event p where p.application = d.application and p.transition = 2)
 from issuance.due d
 join issuance.application a on a.application = d.application
 join issuance.event e on e.application = d.application and e.transition = d.transition
@@ -72,7 +72,7 @@ class ReportStore:
             first = await connection.fetch(
                 "select coalesce(max(number), 0) + 1 from issuance.report where municipality = $1", municipality
             )
-            due = [Due(ApplicationRow(*row[1:9]), EventRow(*row[9:27]), row[27]) for row in rows]
+            due = [Due(ApplicationRow(*row[1:9]), EventRow(*row[9:28]), row[28]) for row in rows]
             numbers = range(first[0][0], first[0][0] + len(due))
             applications = [each.application.application for each in due]
             transitions = [each.event.transition for each in due]

@@ -60,6 +60,7 @@ CREATE TABLE issuance.event (
     store_day text NOT NULL DEFAULT '',
     store text NOT NULL DEFAULT '',
     place smallint CHECK (place > 0),
+    counterparty text NOT NULL DEFAULT '',  -- the municipality's party
     PRIMARY KEY (application, transition),
     UNIQUE (application, place),
     UNIQUE (stream, height, idx)
