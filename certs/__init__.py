@@ -18,13 +18,15 @@ from certs.errors import (
 )
 from certs.material import Material, TlsMaterial
 from certs.names import CENTRE_PARTY, LineName, parse_line_name, parse_line_uri
-from certs.profiles import CENTRE, LINE, PROFILES, Profile, Usage
+from certs.profiles import CENTRE, DIAL, HOST, LINE, PROFILES, Profile, Usage
 from certs.revocation import RevocationList, RevocationLists
 from certs.verification import LineCertificate, verify_line_certificate
 
 __all__ = [
     "CENTRE",
     "CENTRE_PARTY",
+    "DIAL",
+    "HOST",
     "LINE",
     "PROFILES",
     "AnchorsError",
