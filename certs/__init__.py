@@ -1,12 +1,15 @@
 """The line's PKI: whom a certificate names, profiles, chain and revocation, development CA, TLS contexts."""
 
 from certs.anchors import TrustAnchors
+from certs.authentication import Card, verify_session, verify_statement
 from certs.authority import DevelopmentAuthority, Issued
 from certs.contexts import LineFiles, client_context, server_context
 from certs.errors import (
     AnchorsError,
     AuthorityError,
     AuthorityProblem,
+    CardRevoked,
+    CardUnverifiable,
     CertificateRefused,
     CertsError,
     LineNameError,
@@ -15,6 +18,8 @@ from certs.errors import (
     ProtocolNotAgreedError,
     Refusal,
     RevocationListError,
+    SessionReason,
+    SessionRefused,
 )
 from certs.material import Material, TlsMaterial
 from certs.names import CENTRE_PARTY, LineName, parse_line_name, parse_line_uri
@@ -32,6 +37,9 @@ __all__ = [
     "AnchorsError",
     "AuthorityError",
     "AuthorityProblem",
+    "Card",
+    "CardRevoked",
+    "CardUnverifiable",
     "CertificateRefused",
     "CertsError",
     "DevelopmentAuthority",
@@ -49,6 +57,8 @@ __all__ = [
     "RevocationList",
     "RevocationListError",
     "RevocationLists",
+    "SessionReason",
+    "SessionRefused",
     "TlsMaterial",
     "TrustAnchors",
     "Usage",
@@ -57,4 +67,6 @@ __all__ = [
     "parse_line_uri",
     "server_context",
     "verify_line_certificate",
+    "verify_session",
+    "verify_statement",
 ]

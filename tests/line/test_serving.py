@@ -1,10 +1,7 @@
 """A member's accepting end: what it answers, whom it lets in, and how it ends. Real TLS on loopback."""
 
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
-from pathlib import Path
 
 import pytest
 import trio
@@ -13,10 +10,8 @@ import trio.testing
 from certs.material import TlsMaterial
 from certs.names import LineName
 from certs.profiles import DIAL, HOST, LINE, Profile
-from gateway.line import serving as module
-from gateway.line.dial import LineClient, LineError, Sign, Target, open_line
+from gateway.line.dial import LineClient, Sign, Target, open_line
 from gateway.line.serving import LineServer
-from protocol import limits
 from protocol.keys import Algorithm, PublicKey
 from protocol.messages import Operation, Request
 from protocol.outcomes import Outcome
