@@ -1,4 +1,4 @@
-"""The inquiry service (即時提供) as a worker runs it: its policy by operation, its two lanes, and the volume they share.
+"""The inquiry service (即時提供) as a worker runs it: its policy, its two lanes, and the volume they share.
 
 Source: DESIGN sections 4 and 9.
 """
@@ -9,9 +9,9 @@ import trio
 
 from gateway.directory.policy import Granted, Refused, Standing
 from gateway.inquiry.approval import Approvals
+from gateway.inquiry.disclaiming import Disclaimers
 from gateway.inquiry.lane import Lane
 from gateway.inquiry.plain import PlainLane, is_plain
-from gateway.inquiry.disclaiming import Disclaimers
 from gateway.inquiry.sealing import RegisterKeys
 from gateway.inquiry.searching import SearchLane
 from gateway.inquiry.volume import VolumeControl

@@ -50,7 +50,8 @@ def admit(
 ) -> tuple[list[Asked], list[Transient]]:
     """Split a frame into what goes on and what is answered at once.
 
-    decide is the service's policy for a body that can be read; now_ms is wall-clock time for the age of ids; arrived is Trio's clock, from which deadlines count.
+    decide is the service's policy for a body that can be read; now_ms is wall-clock time for the age of ids; arrived is
+    Trio's clock, from which deadlines count.
     """
     admitted: list[Asked] = []
     refused: list[Transient] = []

@@ -82,13 +82,17 @@ class Providing(Writer):
         self._nonce += 1
         riding = None
         if provided:
-            riding = keys_of_year(year).batch(
-                provided,
-                stream=self.stream.id,
-                height=self.stream.height_next,
-                at_us=at_us,
-                nonce=self._nonce.to_bytes(12, "big"),
-            ).riding()
+            riding = (
+                keys_of_year(year)
+                .batch(
+                    provided,
+                    stream=self.stream.id,
+                    height=self.stream.height_next,
+                    at_us=at_us,
+                    nonce=self._nonce.to_bytes(12, "big"),
+                )
+                .riding()
+            )
         return draft, self.centre.block.sign(draft.to_sign), "block-1", claims, riding
 
     async def provide(self, *pairs, year):
