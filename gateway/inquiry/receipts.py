@@ -10,9 +10,10 @@ import structlog
 
 from gateway.directory.policy import Refused
 from gateway.inquiry.finals import make_final
-from gateway.inquiry.lane import EMPTY, Lane
+from gateway.inquiry.lane import Lane
 from gateway.ledger.recording import Final
 from gateway.service.asked import Asked
+from gateway.service.ground import EMPTY
 from gateway.store.ledger import LedgerStore
 from protocol.commitment import commitment_key, request_commitment
 from protocol.ledger import EntryKind, EntryRef, decode_entry
@@ -41,7 +42,7 @@ class Receipts:
 
     async def receipt(self, asked: Asked, query: ReceiptQuery) -> None:
         """RECEIPT: the proof of a known id, without data, unrecorded. Raises: StoreError."""
-        settle = self._lane.outlet.settle
+        settle = self._lane.ground.outlet.settle
         if isinstance(asked.decision, Refused):
             settle(asked, asked.decision.outcome, encode(Refusal(asked.decision.field, asked.decision.remedy)))
             return
@@ -79,9 +80,9 @@ class Receipts:
             or material.turn_max != 0
             or material.disclaimed
         ):
-            lane.outlet.settle(asked, Outcome.NOT_DISCLAIMABLE, encode(Refusal("request_id")))
+            lane.ground.outlet.settle(asked, Outcome.NOT_DISCLAIMABLE, encode(Refusal("request_id")))
             return None
-        month_key = lane.month_of(asked)
+        month_key = lane.ground.month_of(asked)
         key = commitment_key(month_key, asked.party, asked.request.request_id)
         commitment = request_commitment(key, asked.request.operation, asked.request.body)
         log.warning("disclaimed", party=asked.party)
@@ -92,7 +93,7 @@ class Receipts:
             body=EMPTY,
             yen=-original.yen,
             commission=-original.commission,
-            at_us=lane.now_us(),
+            at_us=lane.ground.now_us(),
             kind=EntryKind.DISCLAIM,
             ref=EntryRef(material.block.stream, material.block.height, material.index, True),
             also=[(asked.party, body.request_id, -1, commitment)],

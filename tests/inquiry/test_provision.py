@@ -139,7 +139,7 @@ async def test_block_and_batch_stand_together_or_not_at_all(database_dsn):
             await one_again.provide(shown(3, at_us=T0_US, subject=1), year=YEAR)
         drafted = two.drafted([shown(4, at_us=T0_US, subject=1)], year=YEAR)
         with pytest.raises(StoreRefused):  # a batch that is none takes its block with it
-            await store.commit(*drafted[:4], Batch(YEAR, T0_US, b"short", b""))
+            await store.commit(*drafted[:4], Batch(YEAR, T0_US, b"short", b"").riding())
         await two.provide(shown(5, at_us=T0_US), year=YEAR)  # provides nothing
         blocks = await ops.fetch("select stream, height from ledger.block")
         batches = await ops.fetch("select stream, height from provision.batch")
