@@ -49,7 +49,10 @@ def make_final(
     subject: record id of the resident whose record the body shows, None when it shows none; given: what of it.
     """
     decision = asked.decision
-    granted = isinstance(decision, Granted)
+    if isinstance(decision, Granted):
+        counterparty, terms = decision.counterparty, decision.terms_version
+    else:
+        counterparty, terms = "", 0
     matter, step = matter_of(asked)
     return finals.make_final(
         asked,
@@ -61,8 +64,8 @@ def make_final(
         at_us=at_us,
         matter=matter,
         step=step,
-        counterparty=decision.counterparty if granted else "",
-        terms=decision.terms_version if granted else 0,
+        counterparty=counterparty,
+        terms=terms,
         kind=kind,
         turn=turn,
         ref=ref,

@@ -8,7 +8,7 @@ Invariants kept here: an id that is known is never answered as if it were new; a
 nothing (1, 2, 9). Source: DESIGN sections 4, 7, 8.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -32,13 +32,10 @@ log = structlog.get_logger()
 class PlainLane:
     """Answers the plain questions of one worker; `answer` is a stage's function over admitted requests."""
 
-    def __init__(
-        self, lane: Lane, *, rows: Rows, volume: VolumeControl, to_search: Callable[[list[Asked]], None]
-    ) -> None:
+    def __init__(self, lane: Lane, *, rows: Rows, volume: VolumeControl) -> None:
         self._lane = lane
         self._volume = volume
         self._rows = rows
-        self._to_search = to_search
 
     async def answer(self, batch: list[Asked]) -> None:
         """Answer what waits. Every request of the batch is recorded, settled, or passed to the other lane."""
@@ -86,7 +83,7 @@ class PlainLane:
             else:
                 finals.append(final)
         if rest:
-            self._to_search(rest)
+            lane.ground.outlet.to_search(rest)
         if finals:
             lane.ground.outlet.record(finals)
 

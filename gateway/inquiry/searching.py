@@ -15,15 +15,16 @@ from gateway.directory.errors import DirectoryStale
 from gateway.directory.policy import Granted, Refused
 from gateway.inquiry.answering import Answered, answer_by_code, answer_by_name
 from gateway.inquiry.approval import INVALID, Approvals
+from gateway.inquiry.disclaiming import Disclaimers
 from gateway.inquiry.errors import RegisterCorrupt
 from gateway.inquiry.finals import make_final
 from gateway.inquiry.index import query_tokens
 from gateway.inquiry.lane import Lane, sealed_row
-from gateway.inquiry.receipts import Receipts
 from gateway.inquiry.volume import EXCEEDED, VolumeControl
 from gateway.ledger.recording import Final
 from gateway.service.asked import Asked
 from gateway.service.ground import EMPTY, Rows
+from gateway.service.receipts import Receipts
 from gateway.store.errors import StoreError
 from gateway.store.ledger import LedgerStore
 from gateway.store.register import LOOKUP_BY_CODE, LOOKUP_BY_NAME, ClaimSeen, SealedRow
@@ -49,6 +50,7 @@ class SearchLane:
         rows: Rows,
         ledger: LedgerStore,
         receipts: Receipts,
+        disclaimers: Disclaimers,
         volume: VolumeControl,
         approvals: Approvals,
     ) -> None:
@@ -58,6 +60,7 @@ class SearchLane:
         self._rows = rows
         self._ledger = ledger
         self._receipts = receipts
+        self._disclaimers = disclaimers
 
     async def search(self, batch: list[Asked]) -> None:
         """Answer what waits. Every request of the batch is recorded or settled."""
@@ -152,7 +155,7 @@ class SearchLane:
         if isinstance(asked.decision, Refused):
             return lane.refusal(asked, asked.decision, lane.ground.now_us())
         if isinstance(asked.body, Disclaim):
-            return await self._receipts.disclaim(asked, asked.body)
+            return await self._disclaimers.disclaim(asked, asked.body)
         if isinstance(asked.body, Approve):
             return await self._approvals.approve(asked, asked.body)
         if over:

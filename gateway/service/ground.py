@@ -103,7 +103,10 @@ class Ground:
     ) -> Final:
         """A recorded response that costs nothing."""
         decision = asked.decision
-        granted = isinstance(decision, Granted)
+        if isinstance(decision, Granted):
+            counterparty, terms = decision.counterparty, decision.terms_version
+        else:
+            counterparty, terms = "", 0
         return make_final(
             asked,
             month_key=self.month_of(asked),
@@ -112,8 +115,8 @@ class Ground:
             at_us=now_us,
             matter=matter,
             step=step,
-            counterparty=decision.counterparty if granted else "",
-            terms=decision.terms_version if granted else 0,
+            counterparty=counterparty,
+            terms=terms,
             delivery=delivery,
             provided=provided,
             certificate=self._certificate,
