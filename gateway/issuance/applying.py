@@ -44,9 +44,7 @@ def apply(
         verify_statement(statement, body.signature, authentication.session)
     except SessionRefused:
         return refused(Outcome.SIGNATURE_REFUSED, "signature", "sign with the session's key")
-    priced = offers.price(
-        directory, operator=row.operator, statement=statement, card_type=row.card_type, at_us=now_us
-    )
+    priced = offers.price(directory, operator=row.operator, statement=statement, card_type=row.card_type, at_us=now_us)
     if isinstance(priced, Refused):
         return priced
     return Move(

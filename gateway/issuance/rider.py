@@ -24,9 +24,7 @@ async def issuance_rider(finals: Sequence[_Final], *, stream: bytes, height: int
     return riding(
         openings=[move.opening for _, move in moves if move.opening is not None],
         events=[move.event(index) for index, move in moves],
-        documents=[
-            (move.application, move.sealed, move.expires_at_us) for _, move in moves if move.sealed is not None
-        ],
+        documents=[(move.application, move.sealed, move.expires_at_us) for _, move in moves if move.sealed is not None],
         due=[
             (move.application, move.transition, move.municipality, move.at_us)
             for _, move in moves
