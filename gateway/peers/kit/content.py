@@ -11,6 +11,7 @@ TextTooLong names the label. The renderer measures every text again with the rea
 Source: DOMAIN B1, 2.6, 2.7; docs/ISSUANCE.md.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import date
@@ -25,14 +26,18 @@ from protocol.document import PAGES_MAX, Field
 LINE_UNITS: Final = 68
 """Width of a value's line in half-width characters: 34 full-width characters of 10.5 points."""
 LABEL_UNITS: Final = 18
-PAGE_LINES: Final = 27
+PAGE_LINES: Final = 28
 """Lines that fit a page between its head and its foot; a section's heading takes one, its end a third of one."""
 IMPRESSION_LINES: Final = 6
 VALUE_LINES_MAX: Final = 4
+WORD_UNITS_MAX: Final = 34
+"""A word in Latin letters is not broken, and its letters are up to twice as wide as a half-width character."""
 KEY_CHARACTERS_MAX: Final = 80
 KEY_FIELDS_MAX: Final = 12
 KEY_BYTES_MAX: Final = 640
 IMPRESSION_BYTES_MAX: Final = 64 << 10
+
+_NARROW: Final = re.compile(r"[!-~¡-ʯ]+")
 
 CERTIFYING: Final[dict[Kind, str]] = {
     Kind.RESIDENT: "この写しは、住民票の原本と相違ないことを証明する。",
@@ -148,9 +153,16 @@ def lines_needed(row: Row) -> int:
     needed = max(1, -(-units(row.value) // LINE_UNITS))
     if needed > min(row.lines, VALUE_LINES_MAX) or units(row.label) > LABEL_UNITS:
         raise TextTooLong(row.label)
-    if row.key and (len(row.value) > KEY_CHARACTERS_MAX or "\n" in row.value):
+    if row.key and len(row.value) > KEY_CHARACTERS_MAX:
+        raise TextTooLong(row.label)
+    if any(units(word) > WORD_UNITS_MAX for word in _NARROW.findall(row.value)):
         raise TextTooLong(row.label)
     return needed
+
+
+def near_edge(row: Row) -> bool:
+    """Whether the value could take more lines than one for one full-width character a character: to be measured."""
+    return len(row.value) > LINE_UNITS // 2 - 1
 
 
 def _width(char: str) -> int:

@@ -31,7 +31,7 @@ import zxingcpp
 from PIL import Image
 
 from gateway.peers.kit import KIT
-from gateway.peers.kit.content import IMPRESSION_BYTES_MAX, Certificate
+from gateway.peers.kit.content import IMPRESSION_BYTES_MAX, Certificate, near_edge
 from gateway.peers.kit.errors import GlyphMissing, PictureInvalid, RenderingFailed, TextTooLong
 from gateway.peers.kit.fonts import find_typeface
 from protocol.certificates import Kind
@@ -109,11 +109,12 @@ class Renderer:
             "pages": [
                 {
                     "code": list(_qr(code)),
+                    "near": any(near_edge(row) for section in page.sections for row in section.rows),
                     "sections": [
                         {
                             "heading": section.heading,
                             "amounts": section.amounts,
-                            "rows": [(row.label, row.value, row.lines) for row in section.rows],
+                            "rows": [(row.label, row.value, row.lines, near_edge(row)) for row in section.rows],
                         }
                         for section in page.sections
                     ],
