@@ -118,7 +118,7 @@ def find_typeface(files: tuple[Path, ...] = ()) -> Typeface:
     for places, system in ((files, False), ((), True), (_packaged(), False)):
         if not places and not system:
             continue
-        folders: list[str | Path | bytes] = [each if each.is_dir() else each.parent for each in places]
+        folders = [each if each.is_dir() else each.parent for each in places]
         fonts = typst.Fonts(include_system_fonts=system, include_embedded_fonts=False, font_paths=folders)
         known = {each.family: each.path for each in fonts.fonts() if each.path}
         family = next((each for each in FAMILIES if each in known), None)
