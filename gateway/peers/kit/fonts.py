@@ -37,6 +37,11 @@ PACKAGES: Final = ("pylopdf_fonts_jp",)
 _SELECTORS: Final = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
 
 
+def is_selector(code: int) -> bool:
+    """Whether this character chooses a variant (IVS, SVS) of the one before it."""
+    return any(code in selectors for selectors in _SELECTORS)
+
+
 class CharacterMap:
     """Which characters and variants a TrueType or OpenType font holds. Raises: FontMissing when it has no such map."""
 
@@ -61,7 +66,7 @@ class CharacterMap:
         before = ""
         for char in text:
             code = ord(char)
-            if any(code in selectors for selectors in _SELECTORS):
+            if is_selector(code):
                 if not before or not self._holds_variant(ord(before), code):
                     return False
                 before = ""
