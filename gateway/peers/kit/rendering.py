@@ -42,7 +42,7 @@ CODE_PLACE_MM: Final = (18.0, 243.0, 40.0)
 PDF_MARK: Final = b"%SEKISHO-1 "
 IMPRESSION_PIXELS_MAX: Final = 1_000
 NOTES: Final = (
-    "二次元コードには、この頁の記載事項と発行者の署名が入っています。複写すると「複写」の文字が浮き出ます。",
+    "二次元コードに記載事項と署名が入っています。複写すると「複写」の文字が浮き出ます。",
     f"試験用に作られた架空の証明書です。効力はありません。 / Synthetic, of no effect. ({KIT})",
 )
 _TEMPLATE: Final = Path(__file__).parent / "templates" / "certificate.typ"
