@@ -4,8 +4,8 @@ The cause is the municipality's own knowledge and stays with it; the operator is
 the cause is sensitive (DESIGN 10, DOMAIN 2.6): whoever stands at a kiosk with another's card must not learn that a
 record is under protection.
 
-Who may obtain (DOMAIN 2.7): 住民票 for oneself or all of the household, 印鑑 and tax for oneself, 戸籍 whoever stands in
-the same register.
+Who may obtain (DOMAIN 2.7): 住民票 for oneself or all of the household, 印鑑 and tax for oneself, 戸籍 whoever stands
+in the same register. A bar on anybody whom a certificate would show bars the certificate.
 """
 
 from collections.abc import Mapping
@@ -124,9 +124,11 @@ def check_offer(statement: Statement, *, code: str, offered: Mapping[str, Offere
 
 
 def shown(records: Records, *, kind: Kind, options: int) -> tuple[Resident, ...]:
-    """The residents whose records a certificate shows, the deceased left out of a household."""
+    """The residents whom a certificate shows, the deceased left out of a household."""
     if kind in RESIDENT_KINDS and options & Option.HOUSEHOLD:
         return tuple(each for each in records.household if not each.died_on)
+    if kind in (Kind.FAMILY_ALL, Kind.FAMILY_ADDRESS):
+        return records.family or (records.applicant,)
     return (records.applicant,)
 
 
@@ -140,12 +142,11 @@ def check_records(records: Records, *, kind: Kind, options: int, today: date) ->
         raise Refused(Cause.DECEASED)
     if age(applicant.birth, today) < AGE_MIN:
         raise Refused(Cause.UNDER_AGE)
-    for each in shown(records, kind=kind, options=options):
-        if each.suppressed:
-            raise Refused(Cause.SUPPRESSED)
-    for each in shown(records, kind=kind, options=options):
-        if each.moving_on:
-            raise Refused(Cause.MOVE_PENDING)
+    concerned = shown(records, kind=kind, options=options)
+    if any(each.suppressed for each in concerned):
+        raise Refused(Cause.SUPPRESSED)
+    if any(each.moving_on and not each.died_on for each in concerned):
+        raise Refused(Cause.MOVE_PENDING)
     if kind is Kind.SEAL:
         if applicant.seal is None:
             raise Refused(Cause.SEAL_ABSENT)

@@ -1,9 +1,9 @@
 """Residents as the municipality records them (住民記録), and how they are read and changed.
 
-A resident's record is one sealed value: the status that bars an issue (支援措置, 転出予定, 印鑑登録の廃止) stands in it
-beside the data, so nothing of it can be told from the file. A change that is entered and not yet committed (仮登録)
-waits beside the record and is not seen by any issue (DOMAIN 2.6, standard specification 4.0.8). Every change of a status
-is kept in a sealed history.
+A resident's record is one sealed value: the status that bars an issue (支援措置, 転出予定, 印鑑登録の廃止) stands in
+it beside the data, so nothing of it can be told from the file. A change that is entered and not yet committed (仮登録)
+waits beside the record and is not seen by any issue (DOMAIN 2.6, standard specification 4.0.8). Every change of a
+status is kept in a sealed history.
 
 All data here is synthetic (合成データ).
 """
@@ -90,11 +90,12 @@ class Register(_Record, frozen=True, kw_only=True):
 
 
 class Records(_Record, frozen=True):
-    """What an issue reads of one applicant, at one moment: the household in its order, and the family register."""
+    """What an issue reads of one applicant: the household by number, the family register, and who of it lives here."""
 
     applicant: Resident
     household: tuple[Resident, ...]
     register: Register | None
+    family: tuple[Resident, ...]
 
 
 class StatusChange(_Record, frozen=True):
@@ -146,13 +147,12 @@ def resident(store: Store, number: int) -> Resident:
 def read_records(store: Store, number: int) -> Records:
     """What an issue for this resident reads. Raises: ResidentUnknown."""
     applicant = resident(store, number)
-    rows = store.rows("SELECT number, sealed FROM residents WHERE household = ? ORDER BY number", applicant.household)
-    register = None
-    if applicant.register is not None:
-        found = store.row("SELECT sealed FROM registers WHERE number = ?", applicant.register)
-        if found is not None:
-            register = _read_register(store.sealer.open("register", str(applicant.register), found[0]))
-    return Records(applicant, tuple(_open(store, each, sealed) for each, sealed in rows), register)
+    household = _where(store, "household", applicant.household)
+    if applicant.register is None:
+        return Records(applicant, household, None, ())
+    found = store.row("SELECT sealed FROM registers WHERE number = ?", applicant.register)
+    register = found and _read_register(store.sealer.open("register", str(applicant.register), found[0]))
+    return Records(applicant, household, register, _where(store, "register", applicant.register))
 
 
 # --- cards
@@ -200,7 +200,7 @@ def commit_change(store: Store, number: int) -> None:
         store.run("UPDATE residents SET waiting = NULL WHERE number = ?", number)
 
 
-def set_suppressed(store: Store, number: int, suppressed: bool, *, by: str) -> None:  # noqa: FBT001 - the status itself
+def set_suppressed(store: Store, number: int, suppressed: bool, *, by: str) -> None:
     """Set or lift the suppression (支援措置); it never ends by itself (DOMAIN 2.6). Raises: ResidentUnknown."""
     with store.transaction():
         _put(store, msgspec.structs.replace(resident(store, number), suppressed=suppressed))
@@ -240,6 +240,11 @@ def _put(store: Store, changed: Resident) -> None:
         _seal(store, changed),
         changed.number,
     )
+
+
+def _where(store: Store, column: str, value: int) -> tuple[Resident, ...]:
+    rows = store.rows(f"SELECT number, sealed FROM residents WHERE {column} = ? ORDER BY number", value)  # noqa: S608
+    return tuple(_open(store, each, sealed) for each, sealed in rows)
 
 
 def _seal(store: Store, found: Resident) -> bytes:

@@ -42,6 +42,7 @@ MIGRATIONS: Final = (
         number INTEGER PRIMARY KEY, household INTEGER NOT NULL, register INTEGER, sealed BLOB NOT NULL, waiting BLOB
     ) STRICT;
     CREATE INDEX residents_household ON residents (household);
+    CREATE INDEX residents_register ON residents (register);
     CREATE TABLE registers (number INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
     CREATE TABLE cards (card BLOB PRIMARY KEY, sealed BLOB NOT NULL) STRICT;
     CREATE TABLE history (number INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
