@@ -122,7 +122,7 @@ class _Maker:
         town = f"{self._place}{draw.choice(_TOWNS)}{draw.randrange(1, 6)}丁目"
         block = f"{draw.randrange(1, 40)}番"
         year, assessed = self._today.year - 1, draw.randrange(1, 60) * 10_000
-        paid = assessed if number < RESIDENTS_MIN or draw.random() < 0.9 else assessed // 2  # noqa: PLR2004
+        paid = assessed if number < RESIDENTS_MIN or draw.random() < 0.9 else assessed // 2
         return Resident(
             number=number,
             household=household,
