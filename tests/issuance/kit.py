@@ -4,8 +4,11 @@ import os
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 
+import msgspec
 import trio
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
+from msgspec.structs import replace
 
 from gateway.directory.directory import Directory
 from gateway.directory.model import Contract, Document, Line, Party, PartyKind, Role, Terms
@@ -19,10 +22,8 @@ from gateway.service.asked import Asked
 from gateway.service.ground import Ground as ServiceGround
 from gateway.store.ledger import LedgerStore
 from gateway.store.pool import open_database
-from protocol import limits
 from protocol.certificates import CardType, Option
 from protocol.issuance import (
-    Applied,
     Apply,
     Authenticate,
     Authenticated,
@@ -33,21 +34,23 @@ from protocol.issuance import (
     Erase,
     Fetch,
     Ground,
-    Issued,
+    KioskSession,
     Part,
     Statement,
+    Status,
     StatusQuery,
     Void,
     erasure_to_sign,
     statement_to_sign,
 )
 from protocol.ledger import decode_entry
-from protocol.messages import BodyError, Operation, Request, decode_body, encode
+from protocol.messages import BodyError, Operation, Request, Transient, decode_body, encode
 from protocol.outcomes import Outcome
 from protocol.request_id import make_request_id
 from tests.issuance.town import KIT, Town
-from tests.kit.sitting import KIOSK, OPERATOR, PIN, Ground as Cards, Sitting, es256
-from tests.ledger.building import Signer
+from tests.kit.sitting import KIOSK, OPERATOR, Sitting, es256
+from tests.kit.sitting import Ground as Cards
+from tests.ledger.building import Centre as LedgerCentre
 
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)  # noon in Japan, a Friday
 NOW_US = int(NOW.timestamp()) * 1_000_000
@@ -216,8 +219,6 @@ class Worker:
         """Unrecorded."""
         if not asked.done:
             asked.done = True
-            from protocol.messages import Transient
-
             asked.origin.refuse([Transient(asked.request.request_id, int(outcome), body)])
 
     def to_search(self, batch):
@@ -229,7 +230,7 @@ class Worker:
     async def run(self, *, task_status=trio.TASK_STATUS_IGNORED):
         """The stream's writer, and the service's own tasks."""
         store = LedgerStore(self._recorder_database)
-        signer = Signer(f"block-{self.slot}")
+        signer = self.centre.keys.block
 
         async def open_stream():
             stream = Stream(id=os.urandom(16), role="certificate", node="node-1", slot=self.slot)
@@ -315,6 +316,7 @@ class Centre:
         self.shift_us = 0
         self.months = {}
         self.status = _Nothing()
+        self.keys = LedgerCentre()
         self.workers = []
         self.directory = directory_of(cards, *self.towns)
         for town in self.towns:
@@ -375,16 +377,10 @@ class Kiosk:
     async def nonce(self):
         """CHALLENGE."""
         answer = await self.ask(Operation.CHALLENGE, Challenge(KIOSK))
-        import msgspec
-
         return msgspec.msgpack.decode(answer.body, type=Challenged).nonce
 
     async def body(self, **options) -> Authenticate:
         """AUTHENTICATE's body."""
-        from msgspec.structs import replace
-
-        from protocol.issuance import KioskSession
-
         session = KioskSession(OPERATOR, KIOSK, self.sitting.session.sign_key, seal_key())
         made = self.sitting.authenticate(session=session, nonce=await self.nonce(), **options)
         return replace(made, municipality=self.municipality)
@@ -393,8 +389,6 @@ class Kiosk:
         """AUTHENTICATE."""
         answer = await self.ask(Operation.AUTHENTICATE, await self.body(**options))
         if answer.outcome is Outcome.AUTHENTICATED:
-            import msgspec
-
             self.application = msgspec.msgpack.decode(answer.body, type=Authenticated).application
         return answer
 
@@ -492,26 +486,15 @@ class Kiosk:
 
     async def status(self):
         """STATUS: the transitions that stand."""
-        import msgspec
-
-        from protocol.issuance import Status
-
         answer = await self.ask(Operation.STATUS, StatusQuery([self.application]))
         return msgspec.msgpack.decode(answer.body, type=list[Status])[0].transitions
 
 
 def seal_key() -> bytes:
     """A fresh X25519 public key."""
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
     return X25519PrivateKey.generate().public_key().public_bytes_raw()
 
 
 def read(answer, kind):
     """The body as a struct."""
-    import msgspec
-
     return msgspec.msgpack.decode(answer.body, type=kind)
-
-
-__all__ = ["Applied", "Issued", "PIN", "limits"]

@@ -3,10 +3,10 @@
 import pytest
 import trio
 
-from protocol.application import Transition as T
+from protocol.application import Transition
 from protocol.issuance import Applied, Fetch, Issued, MenuQuery, Part, StatusQuery
 from protocol.ledger import EntryKind
-from protocol.messages import Operation
+from protocol.messages import Disclaim, Operation
 from protocol.outcomes import Outcome
 from tests.issuance.kit import COMMISSION, FEE, NOW_US, OTHER, Kiosk, centre_of, read
 from tests.kit.sitting import OPERATOR
@@ -15,8 +15,8 @@ MINUTE_US = 60_000_000
 
 
 @pytest.mark.guest
-async def test_a_certificate_from_the_card_to_the_erasure(dsn, cards):
-    async with centre_of(dsn, cards) as centre:
+async def test_a_certificate_from_the_card_to_the_erasure(database_dsn, cards):
+    async with centre_of(database_dsn, cards) as centre:
         kiosk = Kiosk(centre)
         assert (await kiosk.authenticate()).outcome is Outcome.AUTHENTICATED
         assert read(await kiosk.apply(2), Applied) == Applied(FEE, 2)
@@ -34,12 +34,18 @@ async def test_a_certificate_from_the_card_to_the_erasure(dsn, cards):
         assert (delivery.store_day, delivery.deposited_at_us) == ("2026-11-20", NOW_US)
         assert (await kiosk.erase()).outcome is Outcome.ERASED
         assert (await kiosk.part(0)).outcome is Outcome.APPLICATION_STATE
-        assert await kiosk.status() == [T.AUTHENTICATED, T.APPLIED, T.ISSUED, T.COMPLETED, T.ERASED]
+        assert await kiosk.status() == [
+            Transition.AUTHENTICATED,
+            Transition.APPLIED,
+            Transition.ISSUED,
+            Transition.COMPLETED,
+            Transition.ERASED,
+        ]
 
 
 @pytest.mark.guest
-async def test_erasure_destroys_document_and_signatures_with_its_own_block(dsn, cards):
-    async with centre_of(dsn, cards) as centre:
+async def test_erasure_destroys_document_and_signatures_with_its_own_block(database_dsn, cards):
+    async with centre_of(database_dsn, cards) as centre:
         kiosk = await Kiosk(centre).issued()
         database = centre.workers[0].database
         held = "select (select count(*) from issuance.document), (select count(*) from issuance.authentication)"
@@ -49,8 +55,8 @@ async def test_erasure_destroys_document_and_signatures_with_its_own_block(dsn, 
 
 
 @pytest.mark.guest
-async def test_an_erasure_without_the_kiosks_attestation_is_refused(dsn, cards):
-    async with centre_of(dsn, cards) as centre:
+async def test_an_erasure_without_the_kiosks_attestation_is_refused(database_dsn, cards):
+    async with centre_of(database_dsn, cards) as centre:
         kiosk = await Kiosk(centre).issued()
         refused = await kiosk.erase(attestation=bytes(64))
         assert refused.outcome is Outcome.SIGNATURE_REFUSED
@@ -60,8 +66,8 @@ async def test_an_erasure_without_the_kiosks_attestation_is_refused(dsn, cards):
 
 
 @pytest.mark.guest
-async def test_nothing_happens_out_of_order(dsn, cards):
-    async with centre_of(dsn, cards, workers=1) as centre:
+async def test_nothing_happens_out_of_order(database_dsn, cards):
+    async with centre_of(database_dsn, cards, workers=1) as centre:
         kiosk = Kiosk(centre)
         await kiosk.authenticate()
         early = [await kiosk.document(), await kiosk.complete(), await kiosk.void(), await kiosk.correct(1, 1)]
@@ -75,8 +81,8 @@ async def test_nothing_happens_out_of_order(dsn, cards):
 
 
 @pytest.mark.guest
-async def test_after_its_time_an_application_is_neither_applied_for_nor_fetched(dsn, cards):
-    async with centre_of(dsn, cards, workers=1) as centre:
+async def test_after_its_time_an_application_is_neither_applied_for_nor_fetched(database_dsn, cards):
+    async with centre_of(database_dsn, cards, workers=1) as centre:
         idle, applied, issued = Kiosk(centre), Kiosk(centre), Kiosk(centre)
         await idle.authenticate()
         await applied.authenticate()
@@ -89,8 +95,8 @@ async def test_after_its_time_an_application_is_neither_applied_for_nor_fetched(
 
 
 @pytest.mark.guest
-async def test_another_operator_finds_no_such_application(dsn, cards):
-    async with centre_of(dsn, cards, workers=1) as centre:
+async def test_another_operator_finds_no_such_application(database_dsn, cards):
+    async with centre_of(database_dsn, cards, workers=1) as centre:
         kiosk = await Kiosk(centre).issued()
         kiosk.party = OTHER
         answers = [
@@ -105,12 +111,12 @@ async def test_another_operator_finds_no_such_application(dsn, cards):
         assert {each.outcome for each in answers} == {Outcome.APPLICATION_UNKNOWN}
         assert await kiosk.status() == []
         kiosk.party = OPERATOR
-        assert await kiosk.status() == [T.AUTHENTICATED, T.APPLIED, T.ISSUED]
+        assert await kiosk.status() == [Transition.AUTHENTICATED, Transition.APPLIED, Transition.ISSUED]
 
 
 @pytest.mark.guest
-async def test_the_same_request_again_gets_the_stored_answer_and_names_its_original(dsn, cards):
-    async with centre_of(dsn, cards) as centre:
+async def test_the_same_request_again_gets_the_stored_answer_and_names_its_original(database_dsn, cards):
+    async with centre_of(database_dsn, cards) as centre:
         kiosk = await Kiosk(centre).issued()
         request_id, body = centre.new_id(), kiosk.complete_body()
         first = await kiosk.ask(Operation.COMPLETE, body, request_id=request_id)
@@ -126,8 +132,8 @@ async def test_the_same_request_again_gets_the_stored_answer_and_names_its_origi
 
 
 @pytest.mark.guest
-async def test_a_lost_manifest_is_had_again_under_its_id_and_without_asking_the_municipality(dsn, cards):
-    async with centre_of(dsn, cards) as centre:
+async def test_a_lost_manifest_is_had_again_under_its_id_and_without_asking_the_municipality(database_dsn, cards):
+    async with centre_of(database_dsn, cards) as centre:
         kiosk = Kiosk(centre)
         await kiosk.authenticate()
         await kiosk.apply()
@@ -142,8 +148,8 @@ async def test_a_lost_manifest_is_had_again_under_its_id_and_without_asking_the_
 
 
 @pytest.mark.guest
-async def test_a_refusal_is_recorded_once_and_said_again_for_nothing(dsn, cards):
-    async with centre_of(dsn, cards, workers=1) as centre:
+async def test_a_refusal_is_recorded_once_and_said_again_for_nothing(database_dsn, cards):
+    async with centre_of(database_dsn, cards, workers=1) as centre:
         kiosk = Kiosk(centre)
         await kiosk.authenticate()
         request_id = centre.new_id()
@@ -153,8 +159,8 @@ async def test_a_refusal_is_recorded_once_and_said_again_for_nothing(dsn, cards)
 
 
 @pytest.mark.guest
-async def test_a_notice_that_stands_is_said_again_under_a_new_id_and_counts_once(dsn, cards):
-    async with centre_of(dsn, cards) as centre:
+async def test_a_notice_that_stands_is_said_again_under_a_new_id_and_counts_once(database_dsn, cards):
+    async with centre_of(database_dsn, cards) as centre:
         kiosk = await Kiosk(centre).issued()
         steps = (
             (Operation.COMPLETE, kiosk.complete_body(2), 2 * FEE),
@@ -174,8 +180,8 @@ async def test_a_notice_that_stands_is_said_again_under_a_new_id_and_counts_once
 
 
 @pytest.mark.guest
-async def test_every_transition_stands_once_whoever_asks_at_the_same_moment(dsn, cards):
-    async with centre_of(dsn, cards) as centre:
+async def test_every_transition_stands_once_whoever_asks_at_the_same_moment(database_dsn, cards):
+    async with centre_of(database_dsn, cards) as centre:
         kiosk = Kiosk(centre)
         await kiosk.authenticate()
         steps = (
@@ -199,17 +205,17 @@ async def test_every_transition_stands_once_whoever_asks_at_the_same_moment(dsn,
             "select transition, count(*), sum(yen)::int from issuance.event group by 1 order by 1"
         )
         assert [tuple(row) for row in rows] == [
-            (T.AUTHENTICATED, 1, 0),
-            (T.APPLIED, 1, 0),
-            (T.ISSUED, 1, 0),
-            (T.COMPLETED, 1, 2 * FEE),
-            (T.VOIDED, 1, -2 * FEE),
+            (Transition.AUTHENTICATED, 1, 0),
+            (Transition.APPLIED, 1, 0),
+            (Transition.ISSUED, 1, 0),
+            (Transition.COMPLETED, 1, 2 * FEE),
+            (Transition.VOIDED, 1, -2 * FEE),
         ]
 
 
 @pytest.mark.guest
-async def test_what_is_only_shown_leaves_no_trace(dsn, cards):
-    async with centre_of(dsn, cards, workers=1) as centre:
+async def test_what_is_only_shown_leaves_no_trace(database_dsn, cards):
+    async with centre_of(database_dsn, cards, workers=1) as centre:
         kiosk = Kiosk(centre)
         menu = await kiosk.ask(Operation.MENU, MenuQuery("121002", 1))
         assert menu.outcome is Outcome.MENU
@@ -222,16 +228,14 @@ async def test_what_is_only_shown_leaves_no_trace(dsn, cards):
 
 
 @pytest.mark.guest
-async def test_parts_beyond_the_document_are_refused(dsn, cards):
-    async with centre_of(dsn, cards, workers=1) as centre:
+async def test_parts_beyond_the_document_are_refused(database_dsn, cards):
+    async with centre_of(database_dsn, cards, workers=1) as centre:
         kiosk = await Kiosk(centre).issued()
         assert (await kiosk.part(2)).outcome is Outcome.FIELD_INVALID
 
 
 @pytest.mark.guest
-async def test_an_operation_of_another_centre_is_unknown_here(dsn, cards):
-    async with centre_of(dsn, cards, workers=1) as centre:
-        from protocol.messages import Disclaim
-
+async def test_an_operation_of_another_centre_is_unknown_here(database_dsn, cards):
+    async with centre_of(database_dsn, cards, workers=1) as centre:
         answer = await centre.workers[0].ask(Operation.DISCLAIM, Disclaim(bytes(16), ""))
         assert answer.outcome is Outcome.UNKNOWN_OPERATION

@@ -4,10 +4,17 @@ from contextlib import asynccontextmanager
 
 import trio
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from protocol.document import Document, Manifest, encode_manifest, manifest_to_sign, salted, seal_document
-from protocol.document import session_digest, statement_digest
+from protocol.document import (
+    Document,
+    Manifest,
+    encode_manifest,
+    manifest_to_sign,
+    salted,
+    seal_document,
+    session_digest,
+    statement_digest,
+)
 from protocol.issuance import PART_BYTES, Issued, Report, Reported
 from protocol.keys import KeyHistory, KeyRecord, Purpose, SignedKeyHistory, encode_signed_history, history_to_sign
 from protocol.messages import Operation, Refusal, Request, decode_body, encode
@@ -20,15 +27,12 @@ KIT = "kit-2026.1"
 SALT = bytes(32)
 
 
-class Line:
-    """What a LineClient raises."""
-
-    class Away(Exception):
-        """No answer."""
+class Away(Exception):  # noqa: N818  named after the fact
+    """As a LineClient raises when there is no answer."""
 
 
 class Town:
-    """An issuing server. spoil: manifest -> manifest; seal: sealed bytes -> what the parts bring; gate: answers wait."""
+    """An issuing server. spoil: of a manifest; swap: of the sealed bytes; part: of a part; gate: ISSUE waits for it."""
 
     def __init__(self, code="121002", party="chiba"):
         self.code, self.party = code, party
@@ -47,7 +51,7 @@ class Town:
         self.clock = None
         self.pages = 2
         self.known_less = 0
-        self.under_way = self.under_way_max = 0
+        self.under_way = 0
         self.again = False
 
     @property
@@ -81,10 +85,9 @@ class Town:
         await trio.lowlevel.checkpoint()
         self.asked.append(operation)
         if self.away:
-            raise Line.Away
+            raise Away
         request = Request(request_id or bytes(16), operation, 1000, body)
         self.under_way += 1
-        self.under_way_max = max(self.under_way_max, self.under_way)
         try:
             if operation == Operation.ISSUE and self.gate is not None:
                 await self.gate.wait()
@@ -148,8 +151,3 @@ class Town:
         issued = Issued(data, "manifest-1", self.signing.sign(manifest_to_sign(data)), len(sealed))
         self.documents[statement.application] = (issued, sealed)
         return issued
-
-
-def new_key():
-    """A P-256 key."""
-    return ec.generate_private_key(ec.SECP256R1())
