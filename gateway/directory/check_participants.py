@@ -65,7 +65,7 @@ def _check_municipality(each: Municipality, parties: Mapping[str, Party]) -> Non
     _check_server(at, each)
     for number in sorted(each.card_types):
         _check_number(at, "card_types", number)
-    at.need(bool(each.card_types), "card_types", "none are given", "write the numbers of the accepted types, such as 1")
+    at.need(bool(each.card_types), "card_types", "none are given", "name the accepted types, such as my-number-card")
     at.unique((offer.kind for offer in each.offers), "offer.kind")
     for offer in each.offers:
         _check_offer(At(f"municipality {each.code} offer {offer.kind}"), offer)

@@ -1,18 +1,19 @@
 """What a kiosk's screen says of hours and of stops ahead, in Japanese and English (000仕7-2, 7-4, 001-8-3). Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final
 
 from gateway.directory import hours
 from gateway.directory.model import Document
 from gateway.directory.openings import Hours, Window
-from gateway.directory.participants import Municipality, Offer
+from gateway.directory.participants import DayException, Municipality, Offer
 from protocol.certificates import KINDS, Kind
 
 AHEAD_DAYS: Final = 14
 """Stops and closed days are shown so many days before they begin."""
 AHEAD_MAX: Final = 6
+DAYS_NAMED_MAX: Final = 10
 _JST: Final = timezone(timedelta(hours=9))
 
 
@@ -68,33 +69,42 @@ def _ahead(document: Document, place: Municipality, at_us: int) -> Iterator[tupl
                 )
     last = hours.jst_date(until_us)
     for first, end in _runs(sorted(day for day in document.closed if today <= day <= last)):
-        days = _days(first, end)
-        yield hours.day_start_us(first), f"証明書交付センター: {days} 休止", f"The certificate centre is closed {days}"
-    for exception in place.exceptions:
-        if exception.valid_until < today or exception.valid_from > last:
+        span = days(first, end)
+        yield hours.day_start_us(first), f"証明書交付センター: {span} 休止", f"The certificate centre is closed {span}"
+    for each in place.exceptions:
+        if each.valid_until < today or each.valid_from > last:
             continue
-        kind = KINDS.get(Kind(exception.kind)) if exception.kind else None
-        about_ja, about_en = (f"の{kind.ja}", f", {kind.en},") if kind else ("", "")
-        days = _days(exception.valid_from, exception.valid_until)
-        ja, en = _window(exception.opening)
-        yield (
-            hours.day_start_us(exception.valid_from),
-            f"{place.name_ja}{about_ja}: {days} {ja}",
-            f"{place.name_en}{about_en} {days}: {en}",
-        )
+        ja, en = exception(each)
+        yield hours.day_start_us(each.valid_from), f"{place.name_ja}{ja}", f"{place.name_en}{en}"
 
 
-def _runs(days: list[date]) -> Iterator[tuple[date, date]]:
+def exception(each: DayException) -> tuple[str, str]:
+    """Days that differ, to follow a municipality's name."""
+    kind = KINDS[Kind(each.kind)] if each.kind else None
+    about_ja, about_en = (f"の{kind.ja}", f", {kind.en},") if kind else ("", "")
+    span = days(each.valid_from, each.valid_until)
+    ja, en = _window(each.opening)
+    return f"{about_ja}: {span} {ja}", f"{about_en} {span}: {en}"
+
+
+def some_days(listed: Sequence[date]) -> str:
+    """Days by name, the first DAYS_NAMED_MAX of many."""
+    named = ", ".join(str(day) for day in listed[:DAYS_NAMED_MAX])
+    return named if len(listed) <= DAYS_NAMED_MAX else f"{named}, ... ({len(listed)})"
+
+
+def _runs(listed: list[date]) -> Iterator[tuple[date, date]]:
     """Consecutive days as (first, last)."""
     first: date | None = None
-    for day, following in zip(days, [*days[1:], None], strict=True):
+    for day, following in zip(listed, [*listed[1:], None], strict=True):
         first = first or day
         if following is None or following.toordinal() > day.toordinal() + 1:
             yield first, day
             first = None
 
 
-def _days(first: date, last: date) -> str:
+def days(first: date, last: date) -> str:
+    """A day, or the first and the last of several."""
     return str(first) if first == last else f"{first} - {last}"
 
 

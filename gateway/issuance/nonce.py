@@ -48,5 +48,5 @@ def nonce_holds(key: bytes, nonce: bytes, *, operator: str, kiosk: str, now_us: 
 
 
 def application_id(nonce: bytes) -> bytes:
-    """The id of the application that this nonce opens: a UUIDv7 of the nonce's time and 74 of its random bits."""
-    return make_request_id(int.from_bytes(nonce[:8], "big") // 1_000, nonce[8:18])
+    """The id of the application that a nonce opens: a UUIDv7 of its time and 74 of its random bits. Any 40 bytes."""
+    return make_request_id(int.from_bytes(nonce[:8], "big") // 1_000 % (1 << 48), nonce[8:18])

@@ -20,8 +20,7 @@ from gateway.store.issuance import ApplicationRow, EventRow, Opening
 from protocol.application import CORRECTIONS_MAX, Transition, may
 from protocol.issuance import Apply, Authenticate, Issued, Statement
 from protocol.ledger import Delivery
-from protocol.messages import decode_body
-from protocol.messages import Operation as Op
+from protocol.messages import Operation, decode_body
 from protocol.outcomes import Outcome
 
 MONEY: Final = frozenset(
@@ -97,7 +96,7 @@ class State:
     @property
     def apply(self) -> Apply:
         """The signed application. Raises: StateCorrupt."""
-        body = decode_body(Op.APPLY, self.applied.request)
+        body = decode_body(Operation.APPLY, self.applied.request)
         if not isinstance(body, Apply):
             raise StateCorrupt("the application is not readable")
         return body
@@ -216,7 +215,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
 
 def session_of(body: bytes) -> Authenticate:
     """The AUTHENTICATE body that was kept. Raises: StateCorrupt."""
-    read = decode_body(Op.AUTHENTICATE, body)
+    read = decode_body(Operation.AUTHENTICATE, body)
     if not isinstance(read, Authenticate):
         raise StateCorrupt("the authentication is not readable")
     return read

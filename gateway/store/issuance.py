@@ -11,21 +11,23 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from gateway.store.ledger import Riding
+from protocol.limits import REPEATS_MAX
 
 SWEEP_ROWS: Final = 1_000
 """Rows of one table that one sweep deletes at most: a sweep never holds others up for long."""
 
-_CLAIMS: Final = """
+_CLAIMS: Final = f"""
 select (select version from directory.version), c.commitment, c.stream, c.height, c.idx,
   case when c.commitment is not null then
-    (select max(t.turn) from ledger.claim t where t.party = q.party and t.request_id = q.request_id) end
+    (select max(t.turn) from ledger.claim t where t.party = q.party and t.request_id = q.request_id
+     and t.turn <= {REPEATS_MAX}) end
 from unnest($1::text[], $2::bytea[]) with ordinality as q (party, request_id, o)
 left join lateral (
   select c.commitment, c.stream, c.height, c.idx from ledger.claim c
   where c.party = q.party and c.request_id = q.request_id and c.turn = 0 limit 1
 ) c on true
 order by q.o
-"""
+"""  # noqa: S608  only our own constant is set in
 _APPLICATIONS: Final = """
 select a.application, a.operator, a.kiosk, a.municipality, a.card_type, a.pseudonym, a.kiosk_key, a.expires_at_us
 from unnest($1::bytea[]) as q (application)
@@ -111,7 +113,7 @@ class EventRow(NamedTuple):
     transition: int
     stream: bytes
     height: int
-    index: int
+    idx: int
     at_us: int
     request: bytes
     answer: bytes
@@ -134,7 +136,7 @@ class IdSeen(NamedTuple):
     commitment: bytes
     stream: bytes
     height: int
-    index: int
+    idx: int
     turn: int
 
 
@@ -179,7 +181,9 @@ class IssuanceStore:
             return {}
         wanted = list(applications)
         # Events last: one that is committed in between is seen, and its application is there already.
-        found = {row[0]: (ApplicationRow(*row), []) for row in await self._connection.fetch(_APPLICATIONS, wanted)}
+        found: dict[bytes, tuple[ApplicationRow, list[EventRow]]] = {
+            row[0]: (ApplicationRow(*row), []) for row in await self._connection.fetch(_APPLICATIONS, wanted)
+        }
         events: list[EventRow] = [EventRow(*row) for row in await self._connection.fetch(_EVENTS, wanted)]
         for event in events:
             if event.application in found:
@@ -205,9 +209,7 @@ class IssuanceStore:
         """Destroy documents and authentications that have expired. Returns: how many of each."""
         counts = []
         for table in ("document", "authentication"):
-            status = await self._connection.execute(
-                _SWEEP.format(table=table), at_us, SWEEP_ROWS, commit=True
-            )
+            status = await self._connection.execute(_SWEEP.format(table=table), at_us, SWEEP_ROWS, commit=True)
             counts.append(int(status.rpartition(" ")[2]))
         return counts[0], counts[1]
 
@@ -241,7 +243,7 @@ def riding(
             [each.body for each in openings],
             [e.application for e in events],
             [e.transition for e in events],
-            [e.index for e in events],
+            [e.idx for e in events],
             [e.at_us for e in events],
             [e.request for e in events],
             [e.answer for e in events],

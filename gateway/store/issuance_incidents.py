@@ -39,7 +39,7 @@ class ApplicationLine(NamedTuple):
 
 
 class ReportsLine(NamedTuple):
-    """A municipality's queue: reports numbered, of these noted, waiting for a number, and since when the oldest waits."""
+    """A municipality's queue: reports numbered, of these noted, due and not numbered, and since when."""
 
     municipality: str
     numbered: int
@@ -80,7 +80,8 @@ class IncidentStore:
     async def close(self, incident: int, *, by: str, ground: str, at_us: int) -> bool:
         """Close an open incident. Returns: False where there is no open one of that number."""
         status = await self._connection.execute(
-            "update issuance.incident set closed_us = $2, closed_by = $3, ground = $4 where id = $1 and closed_us is null",
+            "update issuance.incident set closed_us = $2, closed_by = $3, ground = $4"
+            " where id = $1 and closed_us is null",
             incident,
             at_us,
             by,
@@ -92,7 +93,8 @@ class IncidentStore:
     async def applications(self, *, limit: int, operator: str | None = None) -> list[ApplicationLine]:
         """The latest applications, newest first."""
         rows = await self._connection.fetch(
-            "select a.application, a.operator, a.kiosk, a.municipality, a.expires_at_us, e.transitions, e.copies, e.yen,"
+            "select a.application, a.operator, a.kiosk, a.municipality, a.expires_at_us, e.transitions, e.copies,"
+            " e.yen,"
             " exists (select d.application from issuance.document d where d.application = a.application)"
             " from (select * from issuance.application where $2::text is null or operator = $2"
             "   order by application desc limit $1) a"

@@ -128,9 +128,7 @@ class ReportStore:
 
 async def become_forwarder(connection: PinnedConnection, municipality: str) -> bool:
     """Take a municipality's forwarding for as long as this connection lives; False when another worker has it."""
-    rows = await connection.fetch(
-        "select pg_catalog.pg_try_advisory_lock($1, $2)", FORWARDER_LOCK, int(municipality)
-    )
+    rows = await connection.fetch("select pg_catalog.pg_try_advisory_lock($1, $2)", FORWARDER_LOCK, int(municipality))
     return bool(rows[0][0])
 
 
