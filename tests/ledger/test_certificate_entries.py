@@ -85,7 +85,8 @@ async def test_no_turn_between_repeats_and_transitions_can_be_claimed(database_d
 
 async def test_the_projection_has_the_delivery_and_nothing_for_an_inquiry(database_dsn):
     centre, one = await _filled(database_dsn)
-    async with ledger_of(database_dsn) as (_, ops):
+    async with ledger_of(database_dsn) as (store, ops):
+        one.store = store
         await one.append([entry(60)])
         await project_all(ops)
         rows = await ops.fetch(
