@@ -230,6 +230,12 @@ class OpsMetrics(ProcessMetrics):
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self._incidents = self._gauge(
+            "sekisho_issuance_incidents_open", "Replies about certificates dropped and closed by nobody yet", "livemax"
+        )
+        self._reports = self._gauge(
+            "sekisho_issuance_reports_waiting", "Reports that a municipality has not noted yet", "livemax"
+        )
         self._candidates = {rule: candidates.labels(rule) for rule in RULES}
         self.set_candidates({})
 
@@ -247,6 +253,11 @@ class OpsMetrics(ProcessMetrics):
         """How many are open of each rule; one that is left out has none."""
         for rule, gauge in self._candidates.items():
             gauge.set(open_by_rule.get(rule, 0))
+
+    def set_issuance(self, *, incidents_open: int, reports_waiting: int) -> None:
+        """Of a certificate centre: incidents for a person to close, and what municipalities are still to be told."""
+        self._incidents.set(incidents_open)
+        self._reports.set(reports_waiting)
 
     def set_uncovered(self, blocks: int) -> None:
         """So many blocks wait for a checkpoint; an idle gateway has none, however old its latest is."""
