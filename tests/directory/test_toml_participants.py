@@ -18,6 +18,7 @@ from protocol import issuance
 from protocol.certificates import CardType, Kind, Option
 from protocol.outcomes import Outcome
 from tests.directory.certificates import DOCUMENT, NOON, anchor, bundle, outcome, statement
+from tests.directory.sample import DOCUMENT as SAMPLE
 from tests.directory.sample import us
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "directory.certificate.example.toml"
@@ -80,6 +81,13 @@ def test_a_document_survives_its_encoding_in_one_order(exchanged: Document) -> N
         card_types=DOCUMENT.card_types[::-1],
     )
     assert turned.encode() == DOCUMENT.encode()
+
+
+def test_a_revision_from_before_these_tables_still_reads() -> None:
+    written = msgspec.json.decode(SAMPLE.encode())
+    for table in ("closed", "municipalities", "operators", "kits", "card_types"):
+        assert not written.pop(table)
+    assert Document.decode(msgspec.json.encode(written)) == SAMPLE.canonical()
 
 
 def test_names_days_campaigns_and_stops_are_read_as_they_are_written() -> None:
