@@ -167,7 +167,7 @@ class CardStatus:
         )
 
     async def _post(self, url: str, content: bytes) -> bytes:
-        headers = {"Content-Type": "application/ocsp-request", "Accept": _MEDIA}
+        headers = {"Content-Type": "application/ocsp-request", "Accept": _MEDIA, "Accept-Encoding": "identity"}
         async with self._client.stream(
             "POST", url, content=content, headers=headers, follow_redirects=False
         ) as response:
@@ -176,10 +176,11 @@ class CardStatus:
             if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != _MEDIA:
                 raise NoAnswer("the responder's answer is no OCSP response by its type")
             found = bytearray()
-            async for part in response.aiter_bytes():
-                found += part
-                if len(found) > ANSWER_BYTES_MAX:
-                    raise NoAnswer(f"the responder's answer is longer than {ANSWER_BYTES_MAX} bytes")
+            async for part in response.aiter_raw():  # read to its end: a generator left half-way is closed by chance
+                if len(found) <= ANSWER_BYTES_MAX:
+                    found += part
+            if len(found) > ANSWER_BYTES_MAX:
+                raise NoAnswer(f"the responder's answer is longer than {ANSWER_BYTES_MAX} bytes")
             return bytes(found)
 
 
