@@ -91,7 +91,8 @@ def test_a_right_pin_forgets_the_wrong_ones(path: Path) -> None:
 
 def test_tries_made_by_two_programs_at_once_are_all_counted(path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from gateway.peers.jpki.cards import SimulatedCard, PinWrong, PinLocked\n"
+        "import sys; from pathlib import Path\n"
+        "from gateway.peers.jpki.cards import SimulatedCard, PinWrong, PinLocked\n"
         "for _ in range(2):\n"
         "    try: SimulatedCard.load(Path(sys.argv[1])).sign('9999', b'')\n"
         "    except (PinWrong, PinLocked) as error: print(error.code)\n"
@@ -108,7 +109,6 @@ def test_a_card_file_does_not_open_without_its_pin_and_says_what_it_is(path: Pat
     text = path.read_text()
     assert "BEGIN ENCRYPTED PRIVATE KEY" in text
     assert "試験用" in text
-    assert PIN not in text.replace("\n", "")[:200]
     assert path.stat().st_mode & 0o077 == 0
 
 

@@ -54,7 +54,8 @@ def question(
     """An OCSP request about the one card."""
     (card,) = Register(jpki).cards()
     issuer = load_signer(jpki, ca).certificate  # type: ignore[arg-type]
-    some = ocsp.OCSPRequestBuilder().add_certificate(issuer, issuer, digest).build()
+    its = {"issuing": load_signer(jpki, "responder"), "root": load_signer(jpki, "issuing")}[ca].certificate
+    some = ocsp.OCSPRequestBuilder().add_certificate(its, issuer, digest).build()
     builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(
         some.issuer_name_hash, some.issuer_key_hash, card.serial + off, digest
     )
