@@ -102,7 +102,7 @@ SUMMARIES: Final[dict[Standing, tuple[str, str]]] = {
     ),
     Standing.CODE_ONLY: (
         "二次元コードは真正です。用紙そのものは証明されません。下の内容を用紙の印字と一字ずつ比べてください。",
-        "the code is proven; the paper itself is not proven. Compare the fields below with the paper, letter by letter.",
+        "code proven; the paper itself is not proven: compare the fields below with the paper, letter by letter.",
     ),
     Standing.REFUSED: ("不合格: 真正と認められません。", "refused: this is not proven."),
 }
