@@ -65,7 +65,8 @@ def _read(path: Path, bytes_max: int, what: str) -> bytes:
 
 
 def _load_trusts(places: tuple[Path, ...]) -> tuple[list[Trust], dict[str, str]]:
-    trusts, owners = [], {}
+    trusts: list[Trust] = []
+    owners: dict[str, str] = {}
     for place in places:
         paths = sorted(place.glob("*.bundle")) if place.is_dir() else [place]
         if not paths:
