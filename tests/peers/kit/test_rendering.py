@@ -60,6 +60,7 @@ def test_every_page_prints_its_rows_and_its_furniture(kind: Kind, renderer: Rend
     for number, (text, page) in enumerate(zip(texts, made.pages, strict=True), start=1):
         printed = bare(text)
         furniture = (KINDS[kind].ja, "架空市", "合成データ", f"{number}/{len(made.pages)}頁", made.serial, "複写")
+        furniture += ("（以下余白）" if number == len(made.pages) else "（次頁へ続く）",)
         furniture += ("令和8年11月21日", made.certifying, "架空市長合成太郎")
         rows = [each for section in page.sections for row in section.rows for each in (row.label, row.value)]
         for expected in (*furniture, *rows):
