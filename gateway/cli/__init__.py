@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "frame": "Explain captured frames and files.",
     "directory": "Who may do what.",
     "pki": "Issue and revoke line certificates (development).",
+    "jpki": "Cards for tests: a card authority and its OCSP responder.",
     "hsm": "Keys: make, list, rotate.",
     "slo": "Prometheus rules from the latency objectives.",
 }
@@ -35,6 +36,7 @@ KNOWN_ERRORS: Final = frozenset(
         "gateway.directory.errors.DirectoryError",
         "gateway.inquiry.errors.InquiryError",
         "gateway.line.dial.LineError",
+        "gateway.peers.jpki.errors.JpkiError",
         "gateway.peers.line_file.LineFileError",
         "gateway.peers.ministry.errors.MinistryError",
         "gateway.store.errors.StoreError",
