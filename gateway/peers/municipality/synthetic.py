@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 from gateway.peers.municipality.records import Entry, Register, Resident, Seal, Tax
 
 NOTE: Final = "合成データ"
+WAITING: Final = 7
 RESIDENTS_MIN: Final = 18
 """The ten cases, and the eight others of the large household."""
 CASES: Final[dict[int, str]] = {
