@@ -33,7 +33,7 @@ from protocol.trust import Trust, encode_trust
 
 TRUST: Final = "trust.bundle"
 KEYSTORE: Final = "keystore"
-PASSPHRASE_FILE: Final = "passphrase"
+UNLOCK_FILE: Final = "passphrase"
 ROLE: Final = "municipality"
 MAYOR: Final = "合成 太郎"
 HOST_DEFAULT: Final = "127.0.0.1"
@@ -100,7 +100,7 @@ def make_municipality(
             kiosk_anchors=_relative(kiosk_anchors, data),
             card_anchors=_relative(card_anchors, data),
             keystore=f"software:{KEYSTORE}",
-            passphrase_file=PASSPHRASE_FILE,
+            passphrase_file=UNLOCK_FILE,
             ocsp=ocsp,
             card_crl="" if card_crl is None else _relative(card_crl, data),
             kinds=default_kinds(),
@@ -144,9 +144,9 @@ def _opened(data: Path, settings: Settings, *, clock: Callable[[], int]) -> Iter
 
 def _made_keys(data: Path, *, party: str, environment: str, now_us: int) -> Trust:
     """Keystore, its standard keys, the key under which the store's data key is wrapped, and the trust bundle."""
-    write_new(data / PASSPHRASE_FILE, f"{secrets.token_urlsafe(24)}\n".encode(), mode=PRIVATE)
+    write_new(data / UNLOCK_FILE, f"{secrets.token_urlsafe(24)}\n".encode(), mode=PRIVATE)
     keystore = create_keystore(
-        f"software:{data / KEYSTORE}", lambda: passphrase_from_file(data / PASSPHRASE_FILE), owner=party
+        f"software:{data / KEYSTORE}", lambda: passphrase_from_file(data / UNLOCK_FILE), owner=party
     )
     create_standard_keys(keystore, "municipality", label=f"{party}-1", now_us=now_us)
     seal = f"{Purpose.SEAL.value}-{party}-1"
