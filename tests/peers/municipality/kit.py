@@ -297,9 +297,7 @@ def opened_by_kiosk(sitting: Sitting, body: Issue, issued: Issued, sealed: bytes
         kits=frozenset({KIT}),
     )
     check_ciphertext(manifest, sealed)
-    document = open_document(
-        sealed, key=sitting.seal_key, application=statement.application, session=sitting.session
-    )
+    document = open_document(sealed, key=sitting.seal_key, application=statement.application, session=sitting.session)
     if read:
         check_pages(manifest, document, read_pages(document.pdf))
     return document
