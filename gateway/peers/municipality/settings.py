@@ -84,6 +84,14 @@ def read_settings(data: Path) -> Settings:
     return settings
 
 
+def checked(settings: Settings) -> Settings:
+    """The same, when every field is within its bounds. Raises: SetupIncomplete naming the field."""
+    try:
+        return msgspec.convert(msgspec.to_builtins(settings), Settings)
+    except msgspec.ValidationError as error:
+        raise SetupIncomplete(f"the municipality's settings: {error}") from error
+
+
 def written(settings: Settings) -> bytes:
     """The file's bytes."""
     fields = msgspec.structs.asdict(settings)

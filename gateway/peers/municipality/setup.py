@@ -23,7 +23,7 @@ from certs.files import PRIVATE, PUBLIC, write_new, write_whole
 from gateway.peers.municipality import records, synthetic
 from gateway.peers.municipality.errors import SetupIncomplete
 from gateway.peers.municipality.making import JAPAN
-from gateway.peers.municipality.settings import FILE_NAME, Settings, default_kinds, read_settings, written
+from gateway.peers.municipality.settings import FILE_NAME, Settings, checked, default_kinds, read_settings, written
 from gateway.peers.municipality.store import Store, create_store, open_store
 from hsm.ceremony import create_standard_keys, trust_of
 from hsm.interface import KeyStore
@@ -82,11 +82,8 @@ def make_municipality(
         raise SetupIncomplete(f"{data} is not empty; choose another --data directory, or empty it and begin again")
     today = datetime.fromtimestamp(now_us / 1_000_000, UTC).astimezone(JAPAN).date()
     people, registers = synthetic.make(place=name_ja, count=residents, seed=seed, today=today)
-    made = not data.exists()
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        trust = _made_keys(data, party=party, environment=environment, now_us=now_us)
-        settings = Settings(
+    settings = checked(
+        Settings(
             code=code,
             party=party,
             name_ja=name_ja,
@@ -105,6 +102,11 @@ def make_municipality(
             card_crl="" if card_crl is None else _relative(card_crl, data),
             kinds=default_kinds(),
         )
+    )
+    made = not data.exists()
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        trust = _made_keys(data, party=party, environment=environment, now_us=now_us)
         with _opened(data, settings, clock=lambda: now_us) as municipality, municipality.store.transaction():
             for register in registers:
                 records.add_register(municipality.store, register)
