@@ -87,11 +87,12 @@ async def serve_municipality(
     clock: Callable[[], int] = now_us,
     status: Status | None = None,
     workshop: Callable[[list[Renderer], KeyStore], Workshop] = Workshop,
+    server: type[LineServer] = LineServer,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve a directory until `stop`; task_status.started gets the port (0 for any).
 
-    status and workshop are the municipality's own (OCSP, the kit) unless a test hands in others.
+    status, workshop and server are the municipality's own (OCSP, the kit, the line) unless a test hands in others.
     Raises: SetupIncomplete, MaterialError, FontMissing, HsmError, OSError when the port cannot be had.
     """
     with opened_municipality(data, clock=clock) as municipality:
@@ -107,7 +108,7 @@ async def serve_municipality(
                 status=status or _card_status(municipality, client, clock),
                 make=bench.make,
             )
-            server = LineServer(
+            line = server(
                 role=ROLE,
                 environment=settings.environment,
                 material=material,
@@ -119,13 +120,13 @@ async def serve_municipality(
             )
             listeners = await trio.open_tcp_listeners(settings.port if port is None else port, host=settings.host)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_keep, maker, material, server, clock)
+                nursery.start_soon(_keep, maker, material, line, clock)
                 task_status.started(int(listeners[0].socket.getsockname()[1]))
-                await server.serve(listeners, stop=stop)
+                await line.serve(listeners, stop=stop)
                 nursery.cancel_scope.cancel()
 
 
-async def _keep(maker: Maker, material: TlsMaterial, server: LineServer, clock: Callable[[], int]) -> None:
+async def _keep(maker: Maker, material: TlsMaterial, line: LineServer, clock: Callable[[], int]) -> None:
     """Every few seconds: drop what was held long enough, take over renewed certificates and lists."""
     while True:
         try:
@@ -136,7 +137,7 @@ async def _keep(maker: Maker, material: TlsMaterial, server: LineServer, clock: 
             material.reload(now=_utc(clock()))
         except MaterialError:
             log.warning("material_refused")
-        await server.recheck()
+        await line.recheck()
         await trio.sleep(SWEEP_S)
 
 

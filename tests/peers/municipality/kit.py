@@ -25,6 +25,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from certs import DIAL, HOST, LINE, Card, DevelopmentAuthority, LineFiles, LineName, TlsMaterial
 from certs.authentication import verify_session
 from gateway.line.dial import LineClient, Target, open_line
+from gateway.line.serving import LineServer
 from gateway.peers.jpki.cards import SimulatedCard, issue_card, make_jpki
 from gateway.peers.kit.reading import read_pages
 from gateway.peers.line_file import signing
@@ -198,7 +199,13 @@ class Town:
     clock: Callable[[], int] = field(default=now_us)
 
     @asynccontextmanager
-    async def serving(self, *, workshop: type[Workshop] = Workshop, status: object = None) -> AsyncIterator[int]:
+    async def serving(
+        self,
+        *,
+        workshop: type[Workshop] = Workshop,
+        status: object = None,
+        server: type[LineServer] = LineServer,
+    ) -> AsyncIterator[int]:
         """A server over the directory until the block ends; its port."""
         stop = trio.Event()
         async with trio.open_nursery() as nursery:
@@ -210,6 +217,7 @@ class Town:
                     clock=self.clock,
                     status=status or AlwaysGood(),
                     workshop=workshop,
+                    server=server,
                     task_status=task_status,
                 )
 
