@@ -93,7 +93,7 @@ class _Maker:
         seal = fourth.seal and msgspec.structs.replace(fourth.seal, cancelled=True)
         yield msgspec.structs.replace(fourth, seal=seal)
         yield self._renamed(one(5, household=5), "見本" + "長" * 190, "ミホン" + "チョウ" * 20)
-        yield self._renamed(one(6, household=6), "葛󠄀城 邉󠄁子", "カツラギ ナベコ")
+        yield self._renamed(one(6, household=6), "葛\U000e0103城 邉\U000e0110子", "カツラギ ナベコ")
         yield one(7, household=7)
         child = f"{self._today.year - 9:04d}-05-05"
         yield self._joined(one(8, household=0), parent, "子", birth=child, seal=None, taxes=())
