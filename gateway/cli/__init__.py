@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "inquire": "Ask one question over a line.",
     "ministry": "A ministry's server, its users and terminals.",
     "certificate": "Verify certificates and photographs of them, offline.",
+    "municipality": "A municipality's issuing server and its residents.",
     "receipt": "Verify and show receipts, offline.",
     "database": "Bring a database's schema to this version.",
     "register": "Load residents' notifications; see and keep the register.",
@@ -41,6 +42,7 @@ KNOWN_ERRORS: Final = frozenset(
         "gateway.peers.kit.errors.KitError",
         "gateway.peers.line_file.LineFileError",
         "gateway.peers.ministry.errors.MinistryError",
+        "gateway.peers.municipality.errors.MunicipalityError",
         "gateway.store.errors.StoreError",
         "hsm.errors.HsmError",
     }
