@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.directory import hours
 from gateway.directory.directory import Directory
-from gateway.directory.model import Document, Hours, Party, PartyKind, Scope, Stop, Suspension, Terms
+from gateway.directory.model import Document, Hours, Party, PartyKind, Scope, Stop, Suspension, Terms, Window
 from gateway.directory.offers import (
     Priced,
     fee_of,
@@ -388,3 +388,55 @@ def test_a_directory_of_the_whole_country_loads_and_prices_each_by_its_own() -> 
     assert [(each.fee_yen, each.counterparty) for each in priced if isinstance(each, Priced)] == [
         (n % 1_000, f"m-{code}") for n, code in enumerate(codes)
     ]
+
+
+MINUTES = st.integers(us(2026, 11, 1) // hours.MINUTE_US, us(2027, 3, 31) // hours.MINUTE_US)
+DIRECTORY = Directory(
+    1,
+    msgspec.structs.replace(
+        with_chiba(
+            stops=stop(),
+            exceptions=(
+                DayException(valid_from=date(2026, 12, 29), valid_until=date(2027, 1, 3), opening=None),
+                DayException(
+                    valid_from=date(2027, 1, 9), valid_until=date(2027, 1, 10), opening=LONG, kind=Kind.FAMILY_ALL
+                ),
+            ),
+        ),
+        stops=stop(us(2026, 12, 1, 12)),
+        holidays=frozenset({date(2027, 1, 11)}),
+    ),
+)
+
+
+@given(MINUTES, st.sampled_from([Kind.RESIDENT, Kind.FAMILY_ALL]))
+def test_the_menu_says_closed_for_exactly_the_cause_that_applying_meets(minute: int, kind: Kind) -> None:
+    at_us = minute * hours.MINUTE_US
+    found = menu(DIRECTORY, operator="cvs-a", municipality="121002", card_type=1, at_us=at_us)
+    assert isinstance(found, issuance.Menu)
+    offered = next(each for each in found.offers if each.kind == kind)
+    priced = price(DIRECTORY, operator="cvs-a", statement=statement(kind), card_type=1, at_us=at_us)
+    assert offered.closed == (priced.outcome if isinstance(priced, Refused) else 0)
+    if isinstance(priced, Priced):
+        assert offered.fee_yen == priced.fee_yen
+        authenticated = may_authenticate(DIRECTORY, operator="cvs-a", municipality="121002", card_type=1, at_us=at_us)
+        assert authenticated is None
+
+
+WINDOWS = st.none() | st.tuples(st.integers(0, 1439), st.integers(1, 1440)).filter(lambda pair: pair[0] < pair[1]).map(
+    lambda pair: Window(open_minute=pair[0], close_minute=pair[1])
+)
+
+
+@given(WINDOWS, WINDOWS, st.integers(0, 1439))
+def test_both_are_open_when_each_is(one: Window | None, other: Window | None, minute: int) -> None:
+    at_us = us(2026, 11, 25) + minute * hours.MINUTE_US
+    assert hours.is_open(hours.both(one, other), at_us) == (hours.is_open(one, at_us) and hours.is_open(other, at_us))
+
+
+def test_a_fee_may_be_nothing_or_less_than_the_commission() -> None:
+    for yen in (0, 10):
+        cheap = msgspec.structs.replace(RESIDENT, campaigns=(Campaign(valid_from=APRIL, valid_until=APRIL, yen=yen),))
+        priced = outcome(with_chiba(offers=(cheap,)), at_us=us(2026, 4, 1, 12))
+        assert isinstance(priced, Priced)
+        assert (priced.fee_yen, priced.commission_yen) == (yen, 115)
