@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import trio
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.peers.kiosk.devices import Card
-from gateway.peers.kiosk.errors import CardUnreadable, DocumentRefused, PinRefused, RelayAway
+from gateway.peers.kiosk.errors import CardUnreadable, DocumentRefused, PaymentFailed, PinRefused, RelayAway
 from gateway.peers.kiosk.journal import Journal, Power, steady
 from gateway.peers.kiosk.machine import Devices, Kiosk
 from gateway.peers.kiosk.settling import Stand
@@ -107,6 +108,7 @@ class Town:
         self,
         statement: Statement,
         session: KioskSession,
+        /,
         *,
         pseudonym: bytes,
         pages: int = 2,
@@ -184,6 +186,7 @@ class Centre:
         return [body for each, body in self.notices.values() if each == operation]
 
     async def call(self, operation: int, body: bytes, *, request_id: bytes | None = None) -> tuple[int, bytes]:
+        await trio.lowlevel.checkpoint()
         asked = decode_body(operation, body)
         self.calls.append((operation, asked))
         if not self.connected or operation in self.away_for:
@@ -276,8 +279,6 @@ class Slot:
     def take(self, yen: int, slip: str) -> None:
         self.power("take-before")
         if self.fails:
-            from gateway.peers.kiosk.errors import PaymentFailed
-
             raise PaymentFailed("no")
         self.held[slip] = yen
         self.power("take-after")
