@@ -3,6 +3,7 @@
 Intermediates that a peer sends are used as well, but only those listed here can have a revocation list of ours.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -29,7 +30,7 @@ ANCHORS_MAX: Final = 64
 class TrustAnchors:
     """Roots and known intermediates, each proven to be a CA certificate.
 
-    Made by `parse`; `store` is the roots as the verifier takes them.
+    Made by `parse` or `of`; `store` is the roots as the verifier takes them.
     """
 
     roots: tuple[x509.Certificate, ...]
@@ -46,6 +47,11 @@ class TrustAnchors:
             certificates = x509.load_pem_x509_certificates(pem)
         except PARSE_ERRORS as error:
             raise AnchorsError(f"not a bundle of PEM certificates: {error}") from error
+        return cls.of(certificates)
+
+    @classmethod
+    def of(cls, certificates: Sequence[x509.Certificate]) -> Self:
+        """Take certificates that are read already. Raises: AnchorsError, as `parse`."""
         if len(certificates) > ANCHORS_MAX:
             raise AnchorsError(f"{len(certificates)} certificates; at most {ANCHORS_MAX} are taken")
         for certificate in certificates:

@@ -135,3 +135,50 @@ class AuthorityError(CertsError):
         self.problem = problem
         self.detail = detail
         super().__init__(detail)
+
+
+class SessionReason(Enum):
+    """What of a sitting at a kiosk did not hold; the values are stable and fit a metric's label."""
+
+    KIOSK_CERTIFICATE = "kiosk-certificate"
+    KIOSK_SIGNATURE = "kiosk-signature"
+    CARD_CERTIFICATE = "card-certificate"
+    CARD_EXPIRED = "card-expired"
+    CARD_SIGNATURE = "card-signature"
+    SESSION_SIGNATURE = "session-signature"
+
+
+class SessionRefused(CertsError):  # noqa: N818 - a verdict on kiosk or card, and the word used for it
+    """A certificate or signature of kiosk, card or session that does not hold. The fault of whoever sent it.
+
+    Fields: reason, detail (for the security log; holds nothing personal).
+    """
+
+    code = "session-refused"
+
+    def __init__(self, reason: SessionReason, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason.value}: {detail}")
+
+
+class CardRevoked(CertsError):  # noqa: N818 - named after the fact
+    """The card's certificate is taken back, by what its issuer signed. The card is of no more use."""
+
+    code = "card-revoked"
+
+    def __init__(self) -> None:
+        super().__init__("the certificate on the card is revoked")
+
+
+class CardUnverifiable(CertsError):  # noqa: N818 - named after the fact
+    """Nothing fresh and signed says that the card's certificate is good, so it does not count as good. Try later.
+
+    Fields: detail (what was wrong with the responder and with the list; holds nothing personal).
+    """
+
+    code = "card-unverifiable"
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(f"the card's certificate cannot be checked now: {detail}")

@@ -48,36 +48,41 @@ CA_SIGNATURE: Final = x509.KeyUsage(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One kind of certificate: the end it stands at, and for how long at most.
+    """One kind of certificate: the end it stands at, whether the centre or a member stands there, and for how long.
 
     `days` is the validity unless the caller asks for another; `days_max` is never passed.
     """
 
     name: str
     usage: Usage
+    of_centre: bool
     days: int
     days_max: int
 
     def objection(self, subject: LineName, hosts: tuple[str, ...]) -> str | None:
         """Say why this profile is not for that name and those hosts; None if it is."""
-        if self.usage == "server":
-            if subject.party != CENTRE_PARTY:
-                return f"profile {self.name} is for the party '{CENTRE_PARTY}' alone, not '{subject.party}'"
-            return None
-        if subject.party == CENTRE_PARTY:
-            return f"profile {self.name} is for members; the party '{CENTRE_PARTY}' takes profile centre"
-        if hosts:
-            return f"profile {self.name} names a line and takes no hosts"
+        if (subject.party == CENTRE_PARTY) is not self.of_centre:
+            whose = f"for the party '{CENTRE_PARTY}' alone" if self.of_centre else "for members"
+            others = " or ".join(each.name for each in PROFILES.values() if each.of_centre is not self.of_centre)
+            return f"profile {self.name} is {whose}; the party '{subject.party}' takes profile {others}"
+        if hosts and self.usage == "client":
+            return f"profile {self.name} names a line that dials and takes no hosts"
         return None
 
 
-CENTRE: Final = Profile(name="centre", usage="server", days=365, days_max=398)
+CENTRE: Final = Profile(name="centre", usage="server", of_centre=True, days=365, days_max=398)
 """The gateway's own certificate: `line://centre/<role>`, with the hosts at which it is reached."""
 
-LINE: Final = Profile(name="line", usage="client", days=365, days_max=398)
-"""A member's dedicated line."""
+LINE: Final = Profile(name="line", usage="client", of_centre=False, days=365, days_max=398)
+"""A member's dedicated line, or a kiosk's towards its operator's relay: the end that dials."""
 
-PROFILES: Final[dict[str, Profile]] = {profile.name: profile for profile in (CENTRE, LINE)}
+HOST: Final = Profile(name="host", usage="server", of_centre=False, days=365, days_max=398)
+"""A member's end that accepts a line: a municipality's towards the centre, a relay's towards its kiosks."""
+
+DIAL: Final = Profile(name="dial", usage="client", of_centre=True, days=365, days_max=398)
+"""The centre's end that dials: `line://centre/<role>`, towards a municipality."""
+
+PROFILES: Final[dict[str, Profile]] = {profile.name: profile for profile in (CENTRE, LINE, HOST, DIAL)}
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:

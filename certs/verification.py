@@ -74,16 +74,8 @@ def verify_line_certificate(
     WRONG_ROLE, UNTRUSTED, MALFORMED or NO_LINE_NAME (the name), REVOCATION_MISSING, REVOKED, REVOCATION_STALE.
     ValueError when `now` has no time zone.
     """
-    if now.tzinfo is None:
-        raise ValueError("now must be an aware time")
-    if len(chain) > CHAIN_CERTIFICATES_MAX:
-        raise CertificateRefused(Refusal.MALFORMED, f"{len(chain)} certificates in the chain")
-    leaf = _parse(der)
-    sent = [_parse(each) for each in chain]
+    leaf, path, name = _proven(der, chain=chain, anchors=anchors, usage=usage, now=now, host=host)
     try:
-        _require_leaf(leaf, usage=usage, now=now)
-        path = _verified_path(leaf, [*sent, *anchors.intermediates], anchors=anchors, usage=usage, now=now, host=host)
-        name = _line_name(leaf)
         listed_until = [
             revocation.require_good(certificate, issuer=issuer, now=now) for certificate, issuer in pairwise(path)
         ]
@@ -97,7 +89,44 @@ def verify_line_certificate(
     )
 
 
-def _parse(der: bytes) -> x509.Certificate:
+def verify_line_name(
+    der: bytes, *, anchors: TrustAnchors, usage: Usage, now: datetime
+) -> tuple[LineName, x509.Certificate]:
+    """Verify all but revocation, for a certificate shown in a message by a holder who is on no line of ours.
+
+    Revocation is the business of whoever let that holder on its line. Raises: as verify_line_certificate, but for the
+    three reasons of revocation.
+    """
+    leaf, _, name = _proven(der, chain=(), anchors=anchors, usage=usage, now=now, host=None)
+    return name, leaf
+
+
+def _proven(
+    der: bytes,
+    *,
+    chain: Sequence[bytes],
+    anchors: TrustAnchors,
+    usage: Usage,
+    now: datetime,
+    host: x509.GeneralName | None,
+) -> tuple[x509.Certificate, list[x509.Certificate], LineName]:
+    """The leaf, its path to a root and the line it names."""
+    if now.tzinfo is None:
+        raise ValueError("now must be an aware time")
+    if len(chain) > CHAIN_CERTIFICATES_MAX:
+        raise CertificateRefused(Refusal.MALFORMED, f"{len(chain)} certificates in the chain")
+    leaf = parse_certificate(der)
+    sent = [parse_certificate(each) for each in chain]
+    try:
+        _require_leaf(leaf, usage=usage, now=now)
+        path = _verified_path(leaf, [*sent, *anchors.intermediates], anchors=anchors, usage=usage, now=now, host=host)
+        return leaf, path, _line_name(leaf)
+    except PARSE_ERRORS as error:
+        raise CertificateRefused(Refusal.MALFORMED, f"the certificate cannot be read: {error}") from error
+
+
+def parse_certificate(der: bytes) -> x509.Certificate:
+    """Read one certificate, of which no other bytes say the same. Raises: CertificateRefused(MALFORMED)."""
     if len(der) > CERTIFICATE_BYTES_MAX:
         raise CertificateRefused(Refusal.MALFORMED, f"a certificate of {len(der)} bytes")
     try:

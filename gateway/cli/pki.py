@@ -41,6 +41,8 @@ def command() -> None:
       sekisho pki init --dir ca
       sekisho pki issue --dir ca --profile centre --name centre/inquiry --host localhost --out tls/centre
       sekisho pki issue --dir ca --profile line --name ministry-1/line-a --out tls/ministry-1
+      sekisho pki issue --dir ca --profile host --name city-1/issue --host localhost --out tls/city-1
+      sekisho pki issue --dir ca --profile dial --name centre/certificate --out tls/centre-dial
     """
 
 
@@ -61,7 +63,12 @@ def init(directory: Path, name: str, days: int) -> None:
 
 @command.command()
 @_directory
-@click.option("--profile", type=click.Choice(sorted(PROFILES)), required=True, help="centre: server; line: client.")
+@click.option(
+    "--profile",
+    type=click.Choice(sorted(PROFILES)),
+    required=True,
+    help="Who accepts or dials: centre accepts, dial is the centre dialling; line is a member dialling, host accepts.",
+)
 @click.option("--name", required=True, metavar="PARTY/LINE", help="The line that the certificate names.")
 @click.option("--host", "hosts", multiple=True, help="DNS name or IP address of the server; may be repeated.")
 @click.option("--days", type=int, default=None, help="Validity in days, instead of the profile's.")
