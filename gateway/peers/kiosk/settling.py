@@ -137,7 +137,7 @@ class Settling:
         """Nothing of the document and no key of the session is left: attest it (000仕14)."""
         at_us = self._now_us()
         attestation = await self._stand.sign(erasure_to_sign(application, at_us))
-        body = Erase(application=application, kiosk_at_us=at_us, relay_at_us=at_us, attestation=attestation)
+        body = Erase(application=application, kiosk_at_us=at_us, relay_at_us=0, attestation=attestation)
         self._notice(Operation.ERASE, application, encode(body))
 
     async def recover(self) -> None:
