@@ -39,6 +39,8 @@ class RelayLink:
     """devices.Relay over a LineClient. `run` sends the facts."""
 
     def __init__(self, line: LineClient) -> None:
+        self.unplugged = False
+        """A fault that can be played: the relay is away."""
         self._line = line
         self._events: deque[KioskEvent] = deque(maxlen=EVENTS_MAX)
         self._more = trio.Event()
@@ -46,10 +48,12 @@ class RelayLink:
     @property
     def connected(self) -> bool:
         """Whether a session with the relay stands."""
-        return bool(self._line.open_slots)
+        return bool(self._line.open_slots) and not self.unplugged
 
     async def call(self, operation: int, body: bytes, *, request_id: bytes | None = None) -> tuple[int, bytes]:
         """One of the operator's operations. Raises: RelayAway, AnswerUnreadable."""
+        if self.unplugged:
+            raise RelayAway("the line to the relay is unplugged")
         asked = encode(KioskCall(operation, body))
         under = request_id or self._line.new_id()
         within_s = DOCUMENT_S if operation == Operation.DOCUMENT else CALL_S
@@ -95,6 +99,9 @@ class RelayLink:
     async def _send(self, event: KioskEvent) -> None:
         request_id = self._line.new_id()
         while True:
+            if self.unplugged:
+                await trio.sleep(PAUSE_S_MAX)
+                continue
             try:
                 result = await self._line.ask(
                     Operation.KIOSK_EVENT, encode(event), request_id=request_id, timeout_s=EVENT_S

@@ -42,7 +42,7 @@ from gateway.peers.kiosk.settling import Settling, Stand
 from gateway.peers.kiosk.sitting import MakeKeys, Sitting, View, es256, fresh_keys, session_of
 from gateway.peers.kiosk.steps import BEFORE_MONEY, LEFT_ALONE, WAITING, Event, State, step
 from gateway.peers.kiosk.texts import Trouble
-from protocol.document import Manifest
+from protocol.document import Manifest, PageStatement
 from protocol.issuance import (
     PART_BYTES,
     Applied,
@@ -135,6 +135,8 @@ class Kiosk:
         self._progress = (0, 0)
         self._broken = False
         self._touched_us = now_us()
+        self.reached_us: dict[State, int] = {}
+        """When this sitting came to each state, for whoever measures."""
         self.changed = trio.Event()
         """Set, and replaced, whenever the screen may look different."""
 
@@ -156,12 +158,18 @@ class Kiosk:
             slip=sitting.slip,
         )
 
+    @property
+    def pages(self) -> tuple[PageStatement, ...]:
+        """What the verified document says of itself, for a program that checks; never for the screen."""
+        return () if self._sitting is None else tuple(self._sitting.pages)
+
     # --- the user's steps
 
     async def begin(self) -> None:
         """The service is chosen on the menu (000仕8-1)."""
         self._go(Event.BEGIN)
         self._trouble, self._tries_left, self._progress = "", 0, (0, 0)
+        self.reached_us = {}
         keys = self._make_keys()
         self._sitting = Sitting(keys, session_of(keys, operator=self.stand.operator, kiosk=self.stand.kiosk))
         self.settling.tell(KioskFact.IN_USE)
@@ -294,15 +302,28 @@ class Kiosk:
 
     # --- time, staff, power
 
+    @property
+    def left_us(self) -> int | None:
+        """How long the user may still be silent; None where nobody waits for them."""
+        if self.state in WAITING:
+            return max(0, self._touched_us + self._limits.silent_us - self._now_us())
+        if self.state in LEFT_ALONE:
+            return max(0, self._touched_us + self._limits.finished_us - self._now_us())
+        return None
+
+    def touch(self) -> None:
+        """The user is there: silence begins anew."""
+        self._touched_us = self._now_us()
+
     async def tick(self) -> None:
         """Call every second or so: a silent user has left, and an application's time ends."""
         now = self._now_us()
-        silent = now - self._touched_us
+        silent = self.left_us == 0
         sitting = self._sitting
         over = sitting is not None and sitting.expires_at_us is not None and now >= sitting.expires_at_us
-        if self.state in WAITING and (silent >= self._limits.silent_us or over):
+        if self.state in WAITING and (silent or over):
             await self.leave()
-        elif self.state in LEFT_ALONE and silent >= self._limits.finished_us:
+        elif self.state in LEFT_ALONE and silent:
             while self.state in LEFT_ALONE:
                 if self.state is State.RECEIPT:
                     await self.take_receipt()
@@ -518,7 +539,7 @@ class Kiosk:
 
     def _go(self, event: Event) -> None:
         self.state = step(self.state, event)
-        self._touched_us = self._now_us()
+        self.reached_us[self.state] = self._touched_us = self._now_us()
         self._notify()
 
     def _show(self, done: int, total: int) -> None:

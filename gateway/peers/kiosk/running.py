@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import trio
+from msgspec.structs import replace
 
 from certs.material import TlsMaterial
 from gateway.line.dial import LineClient, open_line
@@ -52,11 +53,7 @@ async def running_kiosk(
 
     Raises: CertsError, JournalDamaged. Whether the relay can be reached is the machine's to say.
     """
-    target = (
-        opened.target
-        if relay_port is None
-        else opened.target.__class__(**{**opened.target.__dict__, "port": relay_port})
-    )
+    target = opened.target if relay_port is None else replace(opened.target, port=relay_port)
     material = TlsMaterial(opened.files, now=datetime.now(UTC))
     async with AsyncExitStack() as stack:
         line: LineClient = await stack.enter_async_context(

@@ -106,7 +106,8 @@ def make_kiosk(
     """Make a kiosk's directory. `kiosk.toml` is written last.
 
     tls: the kiosk's certificate (profile line, of the operator's authority) with key, anchors and list. relay_trust:
-    the relay's trust bundle. municipality_trusts: a directory of <code>.bundle. relay: the relay's line of the operator.
+    the relay's trust bundle. municipality_trusts: a directory of <code>.bundle. relay: the relay's line, of the same
+    operator.
     Raises: SetupIncomplete.
     """
     if data.exists() and any(data.iterdir()):

@@ -59,6 +59,10 @@ class TrayPrinter:
         """Copies that lie whole in the tray."""
         return len(list(self.folder.glob(f"{GOOD}-{stem}-*.pdf")))
 
+    def papers(self, stem: str, slip: str) -> list[Path]:
+        """All that lies there of a document and its slip."""
+        return sorted([*self.folder.glob(f"*-{stem}-*.pdf"), *self.folder.glob(f"receipt-{slip}*.txt")])
+
     def void(self, stem: str) -> None:
         """Mark what lies there."""
         for word in (GOOD, PARTIAL):
