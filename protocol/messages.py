@@ -214,6 +214,8 @@ class NoticeKind(IntEnum):
     HOURS = 5
     STOP = 6
     KEYS = 7
+    PARTICIPATION = 8  # a municipality or an operator joins, changes or leaves
+    OFFERS = 9  # kinds of certificates, and cards for them
 
 
 class Notice(msgspec.Struct, frozen=True, array_like=True):

@@ -10,7 +10,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from gateway.app.configuration import CentreTable, DatabaseTable, HistoryTable, KeystoreTable, LineTable, OpsTable
+from gateway.app.configuration import CentreTable, DatabaseTable, KeystoreTable, LineTable, OpsTable
+from gateway.app.history_table import HistoryTable
 from gateway.cli import root
 
 ROOT = Path(__file__).parents[1]

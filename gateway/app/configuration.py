@@ -6,14 +6,15 @@ misspelt one is an error and never a silent default.
 
 import tomllib
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from certs.contexts import LineFiles
-from gateway.inquiry.oversight import Thresholds
-from gateway.inquiry.retirement import RETENTION_DEFAULT, RetentionRule
 from protocol import limits
+
+if TYPE_CHECKING:
+    from gateway.app.history_table import HistoryTable
 
 FILE_NAME: Final = "sekisho.toml"
 
@@ -29,7 +30,7 @@ TEST_ENVIRONMENT: Final = "test"
 class CentreTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[centre]: who this gateway is."""
 
-    role: Literal["inquiry"] = "inquiry"
+    role: Literal["inquiry", "certificate"] = "inquiry"
     environment: str = "development"
     node: str = "node-1"
 
@@ -68,22 +69,28 @@ class OpsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     metrics: str = "metrics"
 
 
-class HistoryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[history]: how long the provision history is kept, by date, and from which counts on somebody looks."""
+class CertificateTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[certificate]: how cards are judged. Of a centre of role certificate alone.
 
-    retention: tuple[RetentionRule, ...] = RETENTION_DEFAULT
-    candidates: Thresholds = Thresholds()
+    card_anchors: PEM, the certification authorities of the cards; card_crl: DER, read anew when it changes, or empty
+    for none; ocsp_responder: its address, or empty for the one that the card's certificate names.
+    """
+
+    card_anchors: str = "jpki/anchors.pem"
+    card_crl: str = ""
+    ocsp_responder: str = ""
 
 
 class Tables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole file. [[slo]] tables are read by gateway.ops.slo."""
+    """The whole file. [[slo]] tables are read by gateway.ops.slo, [history] by gateway.app.history_table."""
 
     centre: CentreTable
     database: DatabaseTable
     keystore: KeystoreTable
     line: LineTable
     ops: OpsTable
-    history: HistoryTable = HistoryTable()
+    certificate: CertificateTable = CertificateTable()
+    history: dict[str, Any] = {}
     slo: list[dict[str, Any]] = []
 
 
@@ -98,8 +105,26 @@ class Configuration:
         self.keystore = tables.keystore
         self.line = tables.line
         self.ops = tables.ops
-        self.history = tables.history
+        self.certificate = tables.certificate
+        self.history_fields = tables.history
         self.slo = tables.slo
+
+    @property
+    def history(self) -> "HistoryTable":
+        """[history] of an inquiry centre; what only that role needs is loaded here. Raises: ConfigurationError."""
+        from gateway.app.history_table import HistoryTable
+
+        if self.centre.role != "inquiry":
+            raise ConfigurationError(f"{self.path}: a centre of role {self.centre.role} keeps no provision history")
+        try:
+            return msgspec.convert(self.history_fields, HistoryTable)
+        except msgspec.ValidationError as error:
+            raise ConfigurationError(f"{self.path}: [history]: {error}") from error
+
+    @property
+    def dial_tls(self) -> LineFiles:
+        """The certificate with which a certificate centre dials municipalities, and what it judges them by."""
+        return LineFiles.in_directory(self.base / self.line.tls / "dial")
 
     @property
     def keystore_uri(self) -> str:
@@ -157,6 +182,10 @@ def read_configuration(path: Path) -> Configuration:
     configuration = Configuration(file.absolute(), tables)
     if not tables.database.embedded and not (tables.database.gateway_dsn and tables.database.ops_dsn):
         raise ConfigurationError(f"{file}: [database]: give embedded, or gateway_dsn and ops_dsn")
+    if tables.centre.role == "inquiry":
+        _ = configuration.history  # a mistake in it is found before anything starts
+    elif tables.history:
+        raise ConfigurationError(f"{file}: [history] belongs to a centre of role inquiry; remove it")
     if not 0 <= tables.line.workers <= 256:
         raise ConfigurationError(f"{file}: [line]: workers is 0 (one a core) to 256, not {tables.line.workers}")
     if not 0 < tables.line.connections_per_line_max <= tables.line.connections_max:

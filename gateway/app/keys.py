@@ -1,15 +1,13 @@
-"""The keys a process needs to answer: the register's, the months' commitment keys, and the signatures of its centre.
+"""The keys a process of any role needs: the months' commitment keys, and the signatures of its centre.
 
-Data keys live wrapped in the database and are unwrapped by the HSM once; a month's commitment key and a year's history
-key are made by whoever needs them first. Nothing here leaves the process.
+A month's key lives wrapped in the database, is made by whoever needs it first, and is unwrapped by the HSM once a
+process. Nothing here leaves the process.
 """
 
 import secrets
 from collections.abc import Awaitable, Callable
 
-from gateway.inquiry.provision import SECRET_BYTES, HistoryKeys, YearGone
 from gateway.store.ledger import LedgerStore
-from gateway.store.provision import ProvisionStore
 from hsm import calls
 from hsm.errors import KeyUnknown
 from hsm.interface import KeyStore
@@ -17,7 +15,6 @@ from protocol.commitment import month_of
 from protocol.keys import Algorithm, Purpose
 
 MONTH_AAD = b"sekisho commitment key "
-YEAR_AAD = b"sekisho history key "
 DAY_MS = 86_400_000
 
 
@@ -67,57 +64,15 @@ class MonthKeys:
                 return await calls.wrap(self._store, key_id, secrets.token_bytes(32), aad), key_id
 
             sealed, key_id = await self._ledger.month_key(month, create)
-            key = self._months[month] = await _unwrap(self._store, key_id, sealed, aad)
+            key = self._months[month] = await unwrap(self._store, key_id, sealed, aad)
         self.by_day[int.from_bytes(request_id[:6], "big") // DAY_MS] = key
         return key
 
 
-class YearKeys:
-    """The provision history's keys by year in Japan, loaded as they are needed."""
-
-    def __init__(self, store: ProvisionStore, keystore: KeyStore, now_us: Callable[[], int]) -> None:
-        self._store = store
-        self._keystore = keystore
-        self._now_us = now_us
-        self._years: dict[int, HistoryKeys] = {}
-
-    async def load(self, year: int) -> HistoryKeys:
-        """The keys of a year, made if it has none. Raises: StoreError, HsmError."""
-        keys = self._years.get(year)
-        if keys is None:
-            sealed, key_id = await self._store.year_key(year, lambda: self._create(year))
-            keys = self._years[year] = await self._unwrapped(year, sealed, key_id)
-        return keys
-
-    async def existing(self, year: int) -> HistoryKeys:
-        """The keys of a year that has some. Raises: YearGone, StoreError, HsmError."""
-        if year not in self._years:
-            found = await self._store.known_key(year)
-            if found is None:
-                raise YearGone(year)
-            self._years[year] = await self._unwrapped(year, *found)
-        return self._years[year]
-
-    async def known(self) -> list[HistoryKeys]:
-        """The keys of every year that has some, oldest first. Raises: StoreError, HsmError."""
-        return [await self.existing(year) for year in await self._store.years()]
-
-    async def _create(self, year: int) -> tuple[bytes, str]:
-        key_id = self._keystore.current(Purpose.SEAL, self._now_us()).key_id
-        return await calls.wrap(self._keystore, key_id, secrets.token_bytes(SECRET_BYTES), _year_aad(year)), key_id
-
-    async def _unwrapped(self, year: int, sealed: bytes, key_id: str) -> HistoryKeys:
-        return HistoryKeys(year, await _unwrap(self._keystore, key_id, sealed, _year_aad(year)))
-
-
-async def _unwrap(store: KeyStore, key_id: str, sealed: bytes, aad: bytes) -> bytes:
+async def unwrap(store: KeyStore, key_id: str, sealed: bytes, aad: bytes) -> bytes:
     """Unwrap; a key that another process sealed with since this one read the store is looked for once more."""
     try:
         return await calls.unwrap(store, key_id, sealed, aad)
     except KeyUnknown:
         await calls.refresh(store)
         return await calls.unwrap(store, key_id, sealed, aad)
-
-
-def _year_aad(year: int) -> bytes:
-    return YEAR_AAD + b"%d" % year

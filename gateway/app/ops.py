@@ -1,14 +1,14 @@
 """The ops process: `python -m gateway.app.ops`, started by the supervisor.
 
-Checkpoints every second where there are new blocks, the projections people query (entries, and what was provided of
-whom), candidates for an incident, the partitions to come, and the endpoint for metrics and health.
+Checkpoints every second where there are new blocks, the projection of entries that people query, the partitions to
+come, the duties of the centre's role, and the endpoint for metrics and health.
 Source: DESIGN sections 2, 4, 9 and 12.
 """
 
-import datetime as dt
 import os
 import signal
 import time
+from typing import Protocol
 
 import structlog
 import trio
@@ -17,14 +17,10 @@ from prometheus_client import CollectorRegistry
 from certs.names import CENTRE_PARTY
 from gateway.app.children import Birth, Word, configuration_path, read_birth, say
 from gateway.app.configuration import Configuration, ConfigurationError, address, read_configuration
-from gateway.app.keys import YearKeys, signer
-from gateway.app.overseeing import watch_candidates
+from gateway.app.keys import signer
 from gateway.app.telling import watch_overdue
 from gateway.app.work import Stop, now_us, refresh_keys, stop_with_parent
-from gateway.directory.hours import DAY_US, jst_date
 from gateway.host import run_guest
-from gateway.inquiry.errors import InquiryError
-from gateway.inquiry.history import project_once as project_history_once
 from gateway.ledger.checkpointing import Checkpointer
 from gateway.ledger.errors import LedgerError
 from gateway.ledger.projection import project_once
@@ -32,10 +28,8 @@ from gateway.ops.exposition import Exposition, prepare_multiprocess
 from gateway.ops.logs import configure_logging
 from gateway.ops.metrics import OpsMetrics
 from gateway.ops.web import Check, ops_app, serve_ops
-from gateway.store import approvals, volume
 from gateway.store.errors import StoreError
 from gateway.store.pool import Database, open_database
-from gateway.store.provision import ProvisionStore
 from hsm.errors import HsmError
 from hsm.interface import KeyStore
 from hsm.opening import open_keystore, passphrase_from_file
@@ -45,8 +39,6 @@ log = structlog.get_logger()
 
 CHECKPOINT_S = 1.0
 HOUSEKEEPING_S = 3600.0
-COUNTS_KEPT_DAYS = 7
-"""Counts of volume and approvals are kept so long for who looks into them; the ledger has what came of them."""
 NICE = 10
 """What this process does can wait, the workers' answers cannot: under load it gets what they leave."""
 PROJECTION_S = 0.25
@@ -78,6 +70,30 @@ def main() -> None:
         raise SystemExit(1) from error
 
 
+class Duties(Protocol):
+    """What is done beside for a centre of one role."""
+
+    async def project_once(self) -> int:
+        """A round of its own projection. Returns: how many rows; never raises but Cancelled."""
+
+    async def keep_house(self) -> None:
+        """Once an hour. Raises: StoreError."""
+
+    async def watch(self) -> None:
+        """For ever; never raises but Cancelled."""
+
+
+def _duties(configuration: Configuration, database: Database, keystore: KeyStore, gauges: OpsMetrics) -> Duties:
+    """Those of the role; no other role's modules are loaded (002 別2-2(6))."""
+    if configuration.centre.role == "inquiry":
+        from gateway.app.inquiry_ops import InquiryDuties
+
+        return InquiryDuties(configuration, database, keystore, gauges, now_us)
+    from gateway.app.issuance_ops import IssuanceDuties
+
+    return IssuanceDuties(database, gauges, now_us)
+
+
 class _State:
     """What the health checks read."""
 
@@ -96,14 +112,15 @@ async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None
     host, port = address(configuration.ops.listen, field="[ops] listen", path=configuration.path)
     try:
         async with open_database(birth.ops_dsn, size=3, role="ops") as database, trio.open_nursery() as nursery:
+            duties = _duties(configuration, database, keystore, gauges)
             addresses = await nursery.start(_web, app, f"{host}:{port}")
             nursery.start_soon(stop_with_parent, stop)
             nursery.start_soon(_reload, stop, keystore)
             nursery.start_soon(_checkpoint, database, keystore, gauges, state, configuration)
-            nursery.start_soon(_project, database, keystore)
+            nursery.start_soon(_project, database, duties)
             nursery.start_soon(watch_overdue, database, gauges, now_us)
-            nursery.start_soon(_keep_house, database)
-            nursery.start_soon(watch_candidates, database, gauges, configuration.history.candidates, now_us)
+            nursery.start_soon(_keep_house, database, duties)
+            nursery.start_soon(duties.watch)
             say(Word(ready=True, port=int(addresses[0].rsplit(":", 1)[1])))
             await stop.stopping.wait()
             nursery.cancel_scope.cancel()
@@ -152,12 +169,8 @@ async def _checkpoint(
         await trio.sleep(max(0.05, CHECKPOINT_S - (trio.current_time() - began)))
 
 
-async def _project(database: Database, keystore: KeyStore) -> None:
-    """The projections follow the blocks at leisure: a little work, then a longer pause.
-
-    The history's keys are unwrapped here and nowhere shown.
-    """
-    years = YearKeys(ProvisionStore(database), keystore, now_us)
+async def _project(database: Database, duties: Duties) -> None:
+    """The projections follow the blocks at leisure: a little work, then a longer pause."""
     while True:
         began = trio.current_time()
         done = 0
@@ -165,28 +178,20 @@ async def _project(database: Database, keystore: KeyStore) -> None:
             done += await project_once(database)
         except (StoreError, LedgerError) as error:
             log.warning("projection_waits", code=error.code)
-        try:
-            done += await project_history_once(database, years.existing)
-        except (StoreError, InquiryError, HsmError) as error:
-            log.warning("history_waits", code=error.code)
+        done += await duties.project_once()
         took = trio.current_time() - began
         await trio.sleep(max(took * PROJECTION_REST, PROJECTION_S) if done else CHECKPOINT_S)
 
 
-async def _keep_house(database: Database) -> None:
-    """Next months' and years' partitions, ahead of time; counts and approvals whose day is long over are dropped."""
+async def _keep_house(database: Database, duties: Duties) -> None:
+    """The next months' partitions, ahead of time, and what the role keeps or drops."""
     while True:
         try:
             await database.execute(
                 "select ledger.make_claim_partition((now() + make_interval(months => n))::date)"
                 " from generate_series(0, 2) as n"
             )
-            await database.execute(
-                "select provision.make_year(extract(year from now() at time zone 'Asia/Tokyo')::int + n)"
-                " from generate_series(0, 1) as n"
-            )
-            await volume.forget(database, before=jst_date(now_us()) - dt.timedelta(days=COUNTS_KEPT_DAYS))
-            await approvals.forget(database, expired_before_us=now_us() - COUNTS_KEPT_DAYS * DAY_US)
+            await duties.keep_house()
         except StoreError as error:
             log.warning("housekeeping_waits", code=error.code)
         await trio.sleep(HOUSEKEEPING_S)

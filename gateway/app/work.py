@@ -18,34 +18,25 @@ from prometheus_client import CollectorRegistry
 from certs.errors import CertsError
 from certs.material import TlsMaterial
 from gateway.app.children import Birth, Word, configuration_path, read_birth, say
-from gateway.app.configuration import TEST_ENVIRONMENT, Configuration, ConfigurationError, read_configuration
-from gateway.app.keys import MonthKeys, YearKeys, line_signer, signer
+from gateway.app.configuration import Configuration, ConfigurationError, read_configuration
+from gateway.app.keys import MonthKeys, line_signer, signer
+from gateway.app.serving import Parts, opened
 from gateway.app.telling import Teller
 from gateway.app.worker import Centre, Worker
 from gateway.collector import settle_collector
 from gateway.directory.errors import DirectoryError
 from gateway.directory.holder import DirectoryHolder
 from gateway.host import run_guest
-from gateway.inquiry.approval import Approvals
-from gateway.inquiry.keys import load_keys
-from gateway.inquiry.lane import Lane
-from gateway.inquiry.plain import PlainLane
-from gateway.inquiry.provision import ProvisionRider, year_of
-from gateway.inquiry.receipts import Receipts
-from gateway.inquiry.searching import SearchLane
-from gateway.inquiry.volume import VolumeControl
-from gateway.ledger.checkpointing import CheckpointProofs
 from gateway.ledger.closing import close_abandoned
 from gateway.ledger.recording import Recorder
 from gateway.ledger.stream import Stream
 from gateway.ops.exposition import prepare_multiprocess
 from gateway.ops.logs import configure_logging
 from gateway.ops.metrics import Metrics
+from gateway.service.ground import Ground
 from gateway.store.errors import StoreError
 from gateway.store.ledger import LedgerStore
 from gateway.store.pool import Database, PinnedConnection, open_database
-from gateway.store.provision import ProvisionStore
-from gateway.store.volume import give_back, lease
 from hsm import calls
 from hsm.errors import HsmError
 from hsm.interface import KeyStore
@@ -140,7 +131,6 @@ async def _run(
     role, node, slot = configuration.centre.role, configuration.centre.node, birth.slot
     material = TlsMaterial(configuration.tls, now=datetime.now(UTC))
     holder = await DirectoryHolder.open(database)
-    register_keys = await load_keys(database, keystore)
     sign_block = signer(keystore, Purpose.BLOCK, now_us)
     ledger = LedgerStore(writing)
     gauges = Metrics(CollectorRegistry())
@@ -170,28 +160,12 @@ async def _run(
         await close_abandoned(ledger, sign_block, left, now_us())
         predecessor = stream_id
 
-    years = YearKeys(ProvisionStore(database), keystore, now_us)
-    await years.load(year_of(now_us()))  # so that the first record provided does not wait for it
-    recorder = Recorder(
-        store=ledger,
-        sign=sign_block,
-        rider=ProvisionRider(keys=years.load, random=os.urandom),
-        open_stream=open_stream,
-        stream=await open_stream(predecessor),
-        now_us=now_us,
-        lost=worker.lost,
-        failed=worker.failed,
-        released=worker.released,
-        observer=worker,
-    )
-    searching = LedgerStore(slow)
     months = MonthKeys(LedgerStore(database), keystore, now_us)  # both lanes load them: no lane's own connection
 
     async def confirm(version: int) -> int:
         return (await holder.confirm(version)).version
 
-    lane = Lane(
-        keys=register_keys,
+    ground = Ground(
         month_key=months.load,
         months=months.by_day,
         confirm=confirm,
@@ -199,39 +173,47 @@ async def _run(
         decide=worker.decide,
         outlet=worker,
         now_us=now_us,
-        synthetic_only=configuration.centre.environment == TEST_ENVIRONMENT,
+        certificate=role == "certificate",
     )
-    volume = VolumeControl(
-        lease=lambda day, wanted: lease(database, day=day, wanted=wanted),
-        give_back=lambda day, held: give_back(database, day=day, held=held),
+    parts = Parts(
+        configuration=configuration,
+        keystore=keystore,
+        database=database,
+        fast=fast,
+        slow=slow,
+        ground=ground,
+        directory=lambda: holder.current,
+        now_us=now_us,
     )
-    receipts = Receipts(lane, ledger=searching, finalities=CheckpointProofs(slow))
-    listener = _listen(birth)
-    settle_collector()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(holder.listen, birth.gateway_dsn)
-        nursery.start_soon(_reload, stop, material, holder, keystore, worker)
-        nursery.start_soon(_watch, worker, gauges, holder, database, keystore)
-        nursery.start_soon(teller.run)
-        nursery.start_soon(stop_with_parent, stop)
-        await worker.run(
-            listeners=[listener],
-            plain=PlainLane(lane, rows=fast, volume=volume, to_search=worker.to_search),
-            searching=SearchLane(
-                lane,
-                rows=slow,
-                ledger=searching,
-                receipts=receipts,
-                volume=volume,
-                approvals=Approvals(lane, db=slow, ledger=searching),
-            ),
-            volume=volume,
-            recorder=recorder,
-            stop=stop.stopping,
-            started=lambda: say(Word(ready=True, port=0)),
+    async with opened(parts) as serving:
+        worker.use(serving.service)
+        recorder = Recorder(
+            store=ledger,
+            sign=sign_block,
+            rider=serving.rider,
+            open_stream=open_stream,
+            stream=await open_stream(predecessor),
+            now_us=now_us,
+            lost=worker.lost,
+            failed=worker.failed,
+            released=worker.released,
+            observer=worker,
         )
-        nursery.cancel_scope.cancel()
+        listener = _listen(birth)
+        settle_collector()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(holder.listen, birth.gateway_dsn)
+            nursery.start_soon(_reload, stop, material, holder, keystore, worker)
+            nursery.start_soon(_watch, worker, gauges, holder, database, keystore)
+            nursery.start_soon(teller.run)
+            nursery.start_soon(stop_with_parent, stop)
+            await worker.run(
+                listeners=[listener],
+                recorder=recorder,
+                stop=stop.stopping,
+                started=lambda: say(Word(ready=True, port=0)),
+            )
+            nursery.cancel_scope.cancel()
 
 
 def _listen(birth: Birth) -> trio.SocketListener:

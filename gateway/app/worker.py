@@ -3,6 +3,8 @@
     line reader -> admit -> [answer] -> record -> outboxes          [x] is a stage with its inbox
                               \\-> [search] -/
 
+What is answered, and how, is the service's (gateway.service.service): a worker knows none by name.
+
 Every request is held in `_open` from admission until its response leaves, under (party, request id): a second copy of
 an id waits for the first, and one clerk, the sweep, tells whoever waits beyond its deadline. A commit in doubt makes
 PENDING, anything else that is late DEADLINE_EXCEEDED or, while the database is away, UNAVAILABLE. The same clerk adds
@@ -23,14 +25,12 @@ from certs.material import TlsMaterial
 from certs.names import LineName
 from gateway.directory.directory import Directory
 from gateway.directory.policy import Granted, Refused, Standing
-from gateway.inquiry.plain import PlainLane, is_plain
-from gateway.inquiry.searching import SearchLane
-from gateway.inquiry.volume import VolumeControl
 from gateway.ledger.recording import Final, Recorder
 from gateway.line.accept import CONNECTIONS_PER_LINE_MAX, Acceptor
-from gateway.line.admission import admit, decide, transient
+from gateway.line.admission import admit, transient
 from gateway.line.connection import Connection
 from gateway.service.asked import Asked
+from gateway.service.service import Service
 from gateway.stage import Inbox, InboxFull, run_stage
 from protocol import limits
 from protocol.centre import RequestsReceived
@@ -88,7 +88,9 @@ class Centre:
 
 
 class Worker:
-    """Implements the acceptor's Gate and the lanes' Outlet over the parts it is given."""
+    """Implements the acceptor's Gate and the service's Outlet over the parts it is given."""
+
+    _service: Service
 
     def __init__(
         self,
@@ -148,13 +150,14 @@ class Worker:
 
     # --- life
 
+    def use(self, service: Service) -> None:
+        """What the lines are for; said once, before the first of them opens."""
+        self._service = service
+
     async def run(
         self,
         *,
         listeners: list[trio.SocketListener],
-        plain: PlainLane,
-        searching: SearchLane,
-        volume: VolumeControl,
         recorder: Recorder,
         stop: trio.Event,
         started: Callable[[], None],
@@ -162,15 +165,16 @@ class Worker:
         """Serve until `stop`, then drain: nothing admitted is lost, and the stream ends with its CLOSE block."""
         async with trio.open_nursery() as nursery:
             then = partial(self._record_waiting, recorder)
-            nursery.start_soon(run_stage, self._answer, partial(self._answering, plain), then)
-            nursery.start_soon(run_stage, self._search, partial(self._searching, searching), then)
+            nursery.start_soon(run_stage, self._answer, self._answering, then)
+            nursery.start_soon(run_stage, self._search, self._searching, then)
             nursery.start_soon(self._sweep)
+            await nursery.start(self._service.run)
             async with trio.open_nursery() as lines:
                 lines.start_soon(self.acceptor.serve, listeners)
                 started()
                 await stop.wait()
                 await self._drain()
-                await volume.give_back()
+                await self._service.close()
                 await recorder.close()
                 for connection in list(self.acceptor.connections):
                     connection.finish()
@@ -190,23 +194,23 @@ class Worker:
             while self._open:  # noqa: ASYNC110 - once in a life; an event would cost every request
                 await trio.sleep(0.005)
 
-    async def _answering(self, plain: PlainLane, batch: list[list[Asked]]) -> None:
+    async def _answering(self, batch: list[list[Asked]]) -> None:
         asked = [each for frame in batch for each in frame]
         if len(asked) >= PRESSED_REQUESTS:
             self._pressed_at = trio.current_time()
         self._looking = looking = trio.Event()
         try:
-            await plain.answer(asked)
+            await self._service.answer(asked)
         finally:
             looking.set()
             self._looking = None
         self._batches.append(len(asked))
 
-    async def _searching(self, searching: SearchLane, batch: list[list[Asked]]) -> None:
+    async def _searching(self, batch: list[list[Asked]]) -> None:
         """Search, and give way: while plain questions come in crowds, searches have a small part of the time."""
         asked = [each for part in batch for each in part]
         began = trio.current_time()
-        await searching.search(asked)
+        await self._service.search(asked)
         self._batches.append(len(asked))
         now = trio.current_time()
         until = now + (now - began) * SEARCH_REST
@@ -297,6 +301,7 @@ class Worker:
             party=party,
             line=connection.name.line,
             standing=self.standing(party, connection.name.line),
+            decide=self._service.decide,
             now_ms=self.now_us() // 1000,
             arrived=trio.current_time(),
         )
@@ -314,6 +319,7 @@ class Worker:
                 first.parked = [asked]
             else:
                 first.parked.append(asked)
+        is_plain = self._service.is_plain
         plain = [asked for asked in fresh if is_plain(asked)]
         if len(plain) < len(fresh):
             self.to_search([asked for asked in fresh if not is_plain(asked)])
@@ -324,7 +330,7 @@ class Worker:
                 for asked in plain:
                     self.settle(asked, Outcome.BUSY, encode(Refusal(retry_after_ms=BUSY_RETRY_MS)))
 
-    # --- the lanes' outlet
+    # --- the service's outlet
 
     def standing(self, party: str, line: str) -> Standing:
         """What holds for a line now, kept while it holds."""
@@ -335,12 +341,11 @@ class Worker:
             held = self._standings[party, line] = directory.standing(self.role, party, line, now_us)  # type: ignore[arg-type]
         return held
 
-    @staticmethod
-    def decide(asked: Asked, standing: Standing) -> Granted | Refused:
+    def decide(self, asked: Asked, standing: Standing) -> Granted | Refused:
         """Policy once more, after the directory changed."""
         if asked.body is None:
             return asked.decision
-        return decide(standing, asked.request.operation, asked.body)
+        return self._service.decide(standing, asked.request.operation, asked.body)
 
     def to_search(self, batch: list[Asked]) -> None:
         """Into the lane for what needs more."""

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "frame": "Explain captured frames and files.",
     "directory": "Who may do what.",
     "pki": "Issue and revoke line certificates (development).",
+    "jpki": "Cards for tests: a card authority and its OCSP responder.",
     "hsm": "Keys: make, list, rotate.",
     "slo": "Prometheus rules from the latency objectives.",
 }
@@ -37,6 +38,7 @@ KNOWN_ERRORS: Final = frozenset(
         "gateway.inquiry.errors.InquiryError",
         "gateway.line.dial.LineError",
         "gateway.peers.kiosk.errors.KioskError",
+        "gateway.peers.jpki.errors.JpkiError",
         "gateway.peers.line_file.LineFileError",
         "gateway.peers.ministry.errors.MinistryError",
         "gateway.store.errors.StoreError",

@@ -9,7 +9,7 @@ from typing import TypeVar
 import click
 
 from gateway.app.configuration import Configuration, read_configuration
-from gateway.app.keys import YearKeys
+from gateway.app.year_keys import YearKeys
 from gateway.cli.place import reached
 from gateway.host import run_guest
 from gateway.store.pool import Database, open_database

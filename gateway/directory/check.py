@@ -6,21 +6,19 @@ stays inside the affairs of 002 別記1, and every key is a key.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
 from certs.names import CENTRE_PARTY
 from gateway.directory.affairs import AFFAIRS
+from gateway.directory.check_participants import check_participants
 from gateway.directory.errors import DirectoryInvalid
 from gateway.directory.model import (
     DAY_MINUTES,
-    IDENT_PATTERN,
     STAFF_PATTERN,
     Contract,
     Document,
-    Hours,
     Line,
     Party,
     PartyKind,
@@ -28,52 +26,26 @@ from gateway.directory.model import (
     Scope,
     Staff,
     Suspension,
-    Window,
+    Terms,
+    Volume,
 )
+from gateway.directory.place import GROUND_CHARS_MAX, At, check_stop
 from protocol import limits
+from protocol.certificates import KINDS
 from protocol.keys import KeysError, PublicKey
 
 WEIGHT_MAX: Final = 100
-GROUND_CHARS_MAX: Final = 200
 NOTICE_MINUTES_MAX: Final = 30 * DAY_MINUTES
 FINGERPRINT_BYTES: Final = 32
 YEN_MAX: Final = 1_000_000
 """A record that costs more is a slip of the keyboard."""
+COMMISSION_MAX: Final = 10_000
 
-_ident = re.compile(IDENT_PATTERN).fullmatch
 _staff_id = re.compile(STAFF_PATTERN).fullmatch
 _KINDS: Final = {
     Role.INQUIRY: frozenset({PartyKind.MINISTRY}),
-    Role.CERTIFICATE: frozenset({PartyKind.OPERATOR, PartyKind.MUNICIPALITY}),
+    Role.CERTIFICATE: frozenset({PartyKind.OPERATOR}),  # a municipality's agreement stands in its own table
 }
-
-
-class _At:
-    """One table of the document; raises with its name when a fact does not hold."""
-
-    def __init__(self, table: str) -> None:
-        self.table = table
-
-    def need(self, holds: bool, field: str, why: str, remedy: str) -> None:
-        if not holds:
-            raise DirectoryInvalid(table=self.table, field=field, why=why, remedy=remedy)
-
-    def ident(self, value: str, field: str) -> None:
-        remedy = f"write 1 to {limits.IDENT_CHARS_MAX} of a-z, 0-9 and inner hyphens"
-        self.need(_ident(value) is not None, field, f"{value!r} is not an id", remedy)
-
-    def text(self, value: str, field: str, chars_max: int) -> None:
-        fits = 0 < len(value) <= chars_max and value.isprintable() and not value.isspace()
-        self.need(fits, field, "not a text", f"write 1 to {chars_max} printable characters")
-
-    def days(self, first: date, last: date | None, field: str) -> None:
-        self.need(last is None or first <= last, field, f"{last} is before {first}", "let it end after it begins")
-
-    def unique(self, values: Iterable[object], field: str) -> None:
-        seen: set[object] = set()
-        for value in values:
-            self.need(value not in seen, field, f"{value} stands twice", "keep one of them")
-            seen.add(value)
 
 
 def check(document: Document) -> None:
@@ -87,22 +59,21 @@ def check(document: Document) -> None:
     _check_staff(document.staff, parties)
     _check_suspensions(document)
     for stop in document.stops:
-        at = _At(f"stop {stop.from_us}")
-        at.need(stop.from_us < stop.until_us, "until", "ends before it begins", "let it end after it begins")
-        at.text(stop.ground, "ground", GROUND_CHARS_MAX)
-    at = _At("notices")
+        check_stop(At(f"stop {stop.from_us}"), stop)
+    at = At("notices")
     for field in document.notices.__struct_fields__:
         minutes = getattr(document.notices, field)
         at.need(0 < minutes <= NOTICE_MINUTES_MAX, field, f"{minutes}", f"write 1 to {NOTICE_MINUTES_MAX} minutes")
+    check_participants(document, parties)
 
 
 def _check_parties(parties: Sequence[Party]) -> None:
-    at = _At("party")
+    at = At("party")
     at.unique((party.id for party in parties), "id")
     centres = [party.id for party in parties if party.kind is PartyKind.CENTRE]
     at.need(len(centres) == 1, "kind", f"{len(centres)} parties are the centre", "let exactly one party be it")
     for party in parties:
-        at = _At(f"party {party.id}")
+        at = At(f"party {party.id}")
         at.ident(party.id, "id")
         named = (party.id == CENTRE_PARTY) == (party.kind is PartyKind.CENTRE)
         at.need(
@@ -114,11 +85,11 @@ def _check_parties(parties: Sequence[Party]) -> None:
 
 
 def _check_lines(lines: Sequence[Line], parties: dict[str, Party]) -> None:
-    _At("line").unique((f"{line.party}/{line.name}" for line in lines), "name")
-    _At("line").unique((c.hex() for line in lines for c in line.certificates), "certificates")
+    At("line").unique((f"{line.party}/{line.name}" for line in lines), "name")
+    At("line").unique((c.hex() for line in lines for c in line.certificates), "certificates")
     owners: dict[bytes, str] = {}
     for line in lines:
-        at = _At(f"line {line.party}/{line.name}")
+        at = At(f"line {line.party}/{line.name}")
         _known_party(at, line.party, parties)
         at.ident(line.name, "name")
         credit, most = line.requests_in_flight_max, limits.CREDIT_REQUESTS_MAX
@@ -128,7 +99,7 @@ def _check_lines(lines: Sequence[Line], parties: dict[str, Party]) -> None:
             at.need(fits, "certificates", "not a SHA-256", "write 64 hexadecimal digits")
         at.unique((key.key_id for key in line.keys), "key.id")
         for key in line.keys:
-            at = _At(f"line {line.party}/{line.name} key {key.key_id}")
+            at = At(f"line {line.party}/{line.name} key {key.key_id}")
             fits = key.key_id.isascii() and key.key_id.isprintable() and 0 < len(key.key_id) <= limits.KEY_ID_BYTES_MAX
             at.need(fits, "id", "not a key id", f"write 1 to {limits.KEY_ID_BYTES_MAX} printable ASCII characters")
             ends = key.not_after_us is None or key.not_before_us < key.not_after_us
@@ -139,7 +110,7 @@ def _check_lines(lines: Sequence[Line], parties: dict[str, Party]) -> None:
             at.need(mine, "public_key", f"the key of line {owner}", "give every line a key of its own")
 
 
-def _check_key(at: _At, algorithm: int, public_key: bytes) -> None:
+def _check_key(at: At, algorithm: int, public_key: bytes) -> None:
     try:
         PublicKey(algorithm, public_key)
     except KeysError as error:
@@ -148,12 +119,12 @@ def _check_key(at: _At, algorithm: int, public_key: bytes) -> None:
         ) from error
 
 
-def _known_party(at: _At, party: str, parties: dict[str, Party]) -> None:
+def _known_party(at: At, party: str, parties: dict[str, Party]) -> None:
     at.need(party in parties, "party", f"{party!r} is no party", "add a [[party]] with this id, or correct it")
 
 
 def _check_contract(contract: Contract, parties: dict[str, Party]) -> None:
-    at = _At(f"contract {contract.party} {contract.role.value} {contract.valid_from}")
+    at = At(f"contract {contract.party} {contract.role.value} {contract.valid_from}")
     _known_party(at, contract.party, parties)
     kind = parties[contract.party].kind
     kinds = " or ".join(sorted(k.value for k in _KINDS[contract.role]))
@@ -170,38 +141,37 @@ def _check_contract(contract: Contract, parties: dict[str, Party]) -> None:
         allowed = listed.steps if listed else frozenset()
         remedy = f"write some of {sorted(allowed)}"
         at.need(bool(steps) and steps <= allowed, "affairs", f"steps {sorted(steps)} of {affair}", remedy)
-    at.need(bool(contract.hours), "hours", "none are given", "add a [[contract.hours]]")
-    _ascending(at, [hours.valid_from for hours in contract.hours], "hours.valid_from")
-    for hours in contract.hours:
-        _check_hours(at, hours)
+    at.hours(contract.hours)
     at.need(bool(contract.terms), "terms", "none are given", "add a [[contract.terms]]")
-    _ascending(at, [terms.valid_from for terms in contract.terms], "terms.valid_from")
-    _ascending(at, [terms.version for terms in contract.terms], "terms.version")
+    at.ascending([terms.valid_from for terms in contract.terms], "terms.valid_from")
+    at.ascending([terms.version for terms in contract.terms], "terms.version")
     for terms in contract.terms:
         at.need(terms.version >= 1, "terms.version", f"{terms.version}", "count versions from 1")
-        yen = terms.yen_per_record
+        _check_money(at, contract.role, terms)
+    _check_volume(at, contract.role, contract.volume)
+
+
+def _check_money(at: At, role: Role, terms: Terms) -> None:
+    yen, commission = terms.yen_per_record, terms.commission
+    if role is Role.INQUIRY:
         at.need(0 <= yen <= YEN_MAX, "terms.yen_per_record", f"{yen}", f"write whole yen, 0 to {YEN_MAX}")
-        at.need(0 <= terms.commission <= yen, "terms.commission", f"{terms.commission}", f"write 0 to {yen}")
-    volume = contract.volume
+        at.need(0 <= commission <= yen, "terms.commission", f"{commission}", f"write 0 to {yen}")
+        return
+    remedy = "leave it out; the fee of a copy is the municipality's (see [[municipality.offer.fee]])"
+    at.need(yen == 0, "terms.yen_per_record", f"{yen} in a contract of role certificate", remedy)
+    # a commission above a municipality's fee is possible: some charge 10 yen a copy
+    fits = 0 <= commission <= COMMISSION_MAX
+    at.need(fits, "terms.commission", f"{commission}", f"write whole yen a copy, 0 to {COMMISSION_MAX}")
+
+
+def _check_volume(at: At, role: Role, volume: Volume | None) -> None:
+    if role is Role.CERTIFICATE:
+        at.need(volume is None, "volume", "it is of an inquiry centre", "remove it")
+    if volume is None:
+        at.need(role is Role.CERTIFICATE, "volume", "missing", "add a [contract.volume]")
+        return
     for field in volume.__struct_fields__:
         at.need(getattr(volume, field) >= 1, f"volume.{field}", f"{getattr(volume, field)}", "write 1 or more")
-
-
-def _check_hours(at: _At, hours: Hours) -> None:
-    windows: dict[str, Window | None] = {
-        "weekday": hours.weekday,
-        "saturday": hours.saturday,
-        "holiday": hours.holiday,
-    }
-    for name, window in windows.items():
-        fits = window is None or 0 <= window.open_minute < window.close_minute <= DAY_MINUTES
-        at.need(fits, f"hours.{name}", f"{window}", 'write "HH:MM-HH:MM" within one day, or "closed"')
-
-
-def _ascending(at: _At, values: Sequence[date] | Sequence[int], field: str) -> None:
-    # mypy cannot relate the two elements of a union of sequences; each sequence is of one type
-    rises = all(a < b for a, b in pairwise(values))  # type: ignore[operator]
-    at.need(rises, field, "not in rising order", "list them oldest first, each once")
 
 
 def _check_overlaps(contracts: Sequence[Contract]) -> None:
@@ -209,15 +179,15 @@ def _check_overlaps(contracts: Sequence[Contract]) -> None:
     for earlier, later in pairwise(ordered):
         if (earlier.role, earlier.party) != (later.role, later.party):
             continue
-        at = _At(f"contract {later.party} {later.role.value} {later.valid_from}")
+        at = At(f"contract {later.party} {later.role.value} {later.valid_from}")
         apart = earlier.valid_until is not None and earlier.valid_until < later.valid_from
         at.need(apart, "valid_from", f"contract {earlier.reference} covers this day", "end the earlier one before")
 
 
 def _check_staff(staff: Sequence[Staff], parties: dict[str, Party]) -> None:
-    _At("staff").unique((f"{person.party}/{person.id}" for person in staff), "id")
+    At("staff").unique((f"{person.party}/{person.id}" for person in staff), "id")
     for person in staff:
-        at = _At(f"staff {person.party}/{person.id}")
+        at = At(f"staff {person.party}/{person.id}")
         _known_party(at, person.party, parties)
         remedy = f"write 1 to {limits.IDENT_CHARS_MAX} of A-Z, a-z, 0-9 and inner . _ -"
         at.need(_staff_id(person.id) is not None, "id", f"{person.id!r} is not a staff number", remedy)
@@ -230,15 +200,16 @@ def _check_suspensions(document: Document) -> None:
         Scope.ALL: frozenset({""}),
         Scope.PARTY: frozenset(party.id for party in document.parties),
         Scope.AFFAIR: frozenset(AFFAIRS),
+        Scope.KIND: frozenset(KINDS),
         Scope.LINE: frozenset(f"{line.party}/{line.name}" for line in document.lines),
     }
-    _At("suspension").unique((f"{s.scope.value} {s.target} {s.from_us}" for s in document.suspensions), "from")
+    At("suspension").unique((f"{s.scope.value} {s.target} {s.from_us}" for s in document.suspensions), "from")
     for suspension in document.suspensions:
         _check_suspension(suspension, targets[suspension.scope])
 
 
 def _check_suspension(suspension: Suspension, targets: frozenset[str]) -> None:
-    at = _At(f"suspension {suspension.scope.value} {suspension.target}".rstrip())
+    at = At(f"suspension {suspension.scope.value} {suspension.target}".rstrip())
     found = suspension.target in targets
     remedy = "leave it out" if suspension.scope is Scope.ALL else "name one that the directory has"
     at.need(found, "target", f"{suspension.target!r} is no {suspension.scope.value}", remedy)

@@ -5,11 +5,14 @@ once worked out are kept until their span ends; a new version is a new Directory
 """
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from datetime import date
 
 from gateway.directory import hours
 from gateway.directory.check import check
 from gateway.directory.model import Contract, Document, Line, Party, PartyKind, Role, Staff, Stop, Suspension
+from gateway.directory.openings import Window
+from gateway.directory.participants import Municipality, Offer, Operator
 from gateway.directory.policy import Standing
 from protocol.keys import PublicKey
 
@@ -37,6 +40,10 @@ class Directory:
             for line in document.lines
             for key in line.keys
         }
+        self._municipalities = {each.code: each for each in document.municipalities}
+        self._offers = {(each.code, offer.kind): offer for each in document.municipalities for offer in each.offers}
+        self._exceptions = _by_day(document.municipalities)
+        self._operators = {operator.party: operator for operator in document.operators}
         edges = {edge for s in document.suspensions for edge in (s.from_us, s.until_us) if edge is not None}
         edges |= {edge for stop in document.stops for edge in (stop.from_us, stop.until_us)}
         self._edges = sorted(edges)
@@ -66,14 +73,30 @@ class Directory:
                 return contract
         return None
 
-    def runs_off(self, role: Role, party: str, day: date) -> bool:
-        """Whether an ended contract of a party is still being settled on a day."""
-        return any(
-            contract.valid_until is not None
-            and contract.run_off_until is not None
-            and contract.valid_until < day <= contract.run_off_until
-            for contract in self._contracts.get((role, party), ())
-        )
+    def running_off(self, role: Role, party: str, day: date) -> Contract | None:
+        """The last contract that has ended and is still being settled on a day."""
+        found = None
+        for contract in self._contracts.get((role, party), ()):
+            ended, settled = contract.valid_until, contract.run_off_until
+            if ended is not None and settled is not None and ended < day <= settled:
+                found = contract
+        return found
+
+    def municipality(self, code: str) -> Municipality | None:
+        """A municipality by its six-digit code, whether or not its taking part is in force."""
+        return self._municipalities.get(code)
+
+    def offer(self, code: str, kind: str) -> Offer | None:
+        """What a municipality says of a kind, whether or not it is offered on a day."""
+        return self._offers.get((code, kind))
+
+    def exception(self, code: str, kind: str, day: date) -> tuple[Window | None] | None:
+        """The window of a day that differs from its class, in a tuple of one; a kind's own goes first. None: none."""
+        return self._exceptions.get((code, kind, day)) or self._exceptions.get((code, "", day))
+
+    def operator(self, party: str) -> Operator | None:
+        """An operator by its party's id."""
+        return self._operators.get(party)
 
     def suspensions_at(self, at_us: int) -> tuple[Suspension, ...]:
         """The suspensions in force at a time."""
@@ -103,3 +126,12 @@ class Directory:
             if standing.line is not None:  # strangers are not kept: they could be any number
                 self._standings[key] = standing
         return standing
+
+
+def _by_day(municipalities: Iterable[Municipality]) -> dict[tuple[str, str, date], tuple[Window | None]]:
+    return {
+        (each.code, exception.kind, date.fromordinal(ordinal)): (exception.opening,)
+        for each in municipalities
+        for exception in each.exceptions
+        for ordinal in range(exception.valid_from.toordinal(), exception.valid_until.toordinal() + 1)
+    }

@@ -14,12 +14,16 @@ from typing import Final
 
 import msgspec
 
+from gateway.directory.openings import DAY_MINUTES as DAY_MINUTES
+from gateway.directory.openings import Hours as Hours
+from gateway.directory.openings import Stop as Stop
+from gateway.directory.openings import Window as Window
+from gateway.directory.participants import CardTerm, Kit, Municipality, Operator
 from protocol import limits
 
 IDENT_PATTERN: Final = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
 """Ids of parties and lines, as they stand in line://<party>/<line>."""
 STAFF_PATTERN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,38}[A-Za-z0-9])?"
-DAY_MINUTES: Final = 24 * 60
 
 
 class Role(StrEnum):
@@ -54,12 +58,16 @@ class Right(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a suspension stops (002 本6-1: all or part of the provision)."""
+    """What a suspension stops (002 本6-1: all or part of the provision).
+
+    A municipality is stopped as a party. A kind of certificate is stopped everywhere by its name.
+    """
 
     ALL = "all"
     PARTY = "party"
     AFFAIR = "affair"
     LINE = "line"
+    KIND = "kind"
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,31 +108,12 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     requests_in_flight_max: int = limits.CREDIT_REQUESTS_DEFAULT
 
 
-class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Open from open_minute until before close_minute of a JST day; 0 to 1440."""
-
-    open_minute: int
-    close_minute: int
-
-    def __str__(self) -> str:
-        opening, closing = divmod(self.open_minute, 60), divmod(self.close_minute, 60)
-        return f"{opening[0]:02}:{opening[1]:02}-{closing[0]:02}:{closing[1]:02}"
-
-
-class Hours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Hours of provision from a date on, by class of day; None is closed all day. Sundays count as holidays.
-
-    Source: 002 別記2(4): the centre sets when transmission is possible.
-    """
-
-    valid_from: date
-    weekday: Window | None
-    saturday: Window | None
-    holiday: Window | None
-
-
 class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a record costs from a date on (002 本2-1, 2-2); `version` goes into every entry it prices."""
+    """The money of a contract from a date on; `version` goes into every entry it prices.
+
+    At an inquiry centre yen_per_record is what a record costs (002 本2-1, 2-2). At a certificate centre the fee is the
+    municipality's and `commission` what the operator is paid for each copy (000契13-1).
+    """
 
     valid_from: date
     version: int
@@ -148,7 +137,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What one party may do at one centre, by one written agreement.
 
     After `valid_until` nothing is provided any more, but until `run_off_until` receipts and disclaimers still pass, so
-    that what was provided can be settled.
+    that what was provided can be settled; at a certificate centre completions, voids, corrections and erasures
+    (000契27). Methods, affairs and volume are of an inquiry centre.
     """
 
     reference: str
@@ -157,11 +147,11 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     valid_from: date
     valid_until: date | None
     run_off_until: date | None
-    methods: frozenset[Method]
-    affairs: dict[str, frozenset[int]]
+    methods: frozenset[Method] = frozenset()
+    affairs: dict[str, frozenset[int]] = {}
     hours: tuple[Hours, ...]
     terms: tuple[Terms, ...]
-    volume: Volume
+    volume: Volume | None = None
 
 
 class Staff(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -179,7 +169,7 @@ class Staff(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Suspension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A stop of provision (002 本6-1). `target` is "" for all, a party, an affair, or "<party>/<line>"."""
+    """A stop of provision (002 本6-1). `target` is "" for all, a party, an affair, "<party>/<line>", or a kind."""
 
     scope: Scope
     target: str
@@ -190,14 +180,6 @@ class Suspension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def holds_at(self, at_us: int) -> bool:
         """Whether it is in force at a time."""
         return self.from_us <= at_us and (self.until_us is None or at_us < self.until_us)
-
-
-class Stop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A planned stop of the whole centre, for maintenance."""
-
-    from_us: int
-    until_us: int
-    ground: str
 
 
 class NoticeDeadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -212,7 +194,11 @@ class NoticeDeadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One whole revision of the directory, its tuples in canonical order (use `canonical`)."""
+    """One whole revision of the directory, its tuples in canonical order (use `canonical`).
+
+    closed: days on which the centre provides nothing, whatever the hours of their class (年末年始). The last four
+    tables are a certificate centre's.
+    """
 
     parties: tuple[Party, ...]
     lines: tuple[Line, ...] = ()
@@ -220,8 +206,13 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     staff: tuple[Staff, ...] = ()
     suspensions: tuple[Suspension, ...] = ()
     holidays: frozenset[date] = frozenset()
+    closed: frozenset[date] = frozenset()
     stops: tuple[Stop, ...] = ()
     notices: NoticeDeadlines = NoticeDeadlines()
+    municipalities: tuple[Municipality, ...] = ()
+    operators: tuple[Operator, ...] = ()
+    kits: tuple[Kit, ...] = ()
+    card_types: tuple[CardTerm, ...] = ()
 
     def canonical(self) -> "Document":
         """The same facts in the one order."""
@@ -232,8 +223,13 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             staff=tuple(sorted(self.staff, key=lambda staff: (staff.party, staff.id))),
             suspensions=tuple(sorted(self.suspensions, key=lambda s: (s.scope, s.target, s.from_us))),
             holidays=self.holidays,
+            closed=self.closed,
             stops=tuple(sorted(self.stops, key=lambda stop: (stop.from_us, stop.until_us))),
             notices=self.notices,
+            municipalities=tuple(sorted((m.canonical() for m in self.municipalities), key=lambda m: m.code)),
+            operators=tuple(sorted(self.operators, key=lambda operator: operator.party)),
+            kits=tuple(sorted(self.kits, key=lambda kit: kit.id)),
+            card_types=tuple(sorted(self.card_types, key=lambda term: (term.type, term.valid_from))),
         )
 
     def encode(self) -> bytes:

@@ -8,22 +8,18 @@ personal data.
 Source: 002 本6-2 (a suspension is told promptly), 本2-2 (a fee is told promptly), 別記2(4) (hours).
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta, timezone
+from collections.abc import Iterable, Iterator
 from typing import Final
 
+from gateway.directory import words
 from gateway.directory.hours import jst_date
-from gateway.directory.model import Contract, Document, Hours, Line, Scope, Stop, Suspension, Window
+from gateway.directory.model import Contract, Document, Hours, PartyKind, Role, Scope, Stop, Suspension, Window
+from gateway.directory.notices_participants import Concerns, Said, operators_of, said_of_participants
 from gateway.store.notices import NewNotice
 from protocol.messages import NoticeKind
 
-DAYS_NAMED_MAX: Final = 10
 _MINUTE_US: Final = 60_000_000
-_JST: Final = timezone(timedelta(hours=9))
 _PROMPT: Final = frozenset({NoticeKind.SUSPENSION, NoticeKind.RESUMPTION, NoticeKind.STOP})
-
-_Concerns = Callable[[Line], bool]
-_Said = tuple[NoticeKind, _Concerns, str]
 
 
 def notices_between(old: Document, new: Document, at_us: int) -> list[NewNotice]:
@@ -42,7 +38,7 @@ def _minutes(document: Document, kind: NoticeKind) -> int:
     return within.suspension_minutes if kind in _PROMPT else within.terms_minutes
 
 
-def _said(old: Document, new: Document, at_us: int) -> Iterator[_Said]:
+def _said(old: Document, new: Document, at_us: int) -> Iterator[Said]:
     yield from _suspensions(old, new, at_us)
     yield from _stops(old.stops, new.stops, at_us)
     before = {(c.party, c.role, c.valid_from): c for c in old.contracts}
@@ -51,17 +47,19 @@ def _said(old: Document, new: Document, at_us: int) -> Iterator[_Said]:
         if known is not None:
             yield from _terms(known, contract)
             yield from _hours(known, contract)
-    changed = {day for day in old.holidays ^ new.holidays if day >= jst_date(at_us)}
-    if changed:
-        parties = {contract.party for contract in new.contracts}
-        yield (
-            NoticeKind.HOURS,
-            lambda line: line.party in parties,
-            f"休日の変更: {_days(changed)} / Holidays changed: {_days(changed)}",
-        )
+    parties = {contract.party for contract in new.contracts}
+    for ja, en, days in (
+        ("休日の変更", "Holidays changed", old.holidays ^ new.holidays),
+        ("休止日の変更", "Closed days changed", old.closed ^ new.closed),
+    ):
+        changed = sorted(day for day in days if day >= jst_date(at_us))
+        if changed:
+            named = words.some_days(changed)
+            yield NoticeKind.HOURS, lambda line: line.party in parties, f"{ja}: {named} / {en}: {named}"
+    yield from said_of_participants(old, new, at_us)
 
 
-def _suspensions(old: Document, new: Document, at_us: int) -> Iterator[_Said]:
+def _suspensions(old: Document, new: Document, at_us: int) -> Iterator[Said]:
     before = {(s.scope, s.target, s.from_us): s for s in old.suspensions}
     after = {(s.scope, s.target, s.from_us): s for s in new.suspensions}
     for key, s in after.items():
@@ -81,10 +79,12 @@ def _suspensions(old: Document, new: Document, at_us: int) -> Iterator[_Said]:
             yield NoticeKind.RESUMPTION, _concerned(s, new), _resumed(s, at_us)
 
 
-def _concerned(suspension: Suspension, document: Document) -> _Concerns:
+def _concerned(suspension: Suspension, document: Document) -> Concerns:
     target = suspension.target
     if suspension.scope is Scope.ALL:
         return lambda _: True
+    if suspension.scope is Scope.KIND or _municipality(document, suspension):
+        return operators_of(document)  # whose kiosks show it
     if suspension.scope is Scope.PARTY:
         return lambda line: line.party == target
     if suspension.scope is Scope.LINE:
@@ -93,58 +93,66 @@ def _concerned(suspension: Suspension, document: Document) -> _Concerns:
     return lambda line: line.party in parties
 
 
+def _municipality(document: Document, suspension: Suspension) -> bool:
+    return suspension.scope is Scope.PARTY and any(
+        party.id == suspension.target and party.kind is PartyKind.MUNICIPALITY for party in document.parties
+    )
+
+
 def _suspended(s: Suspension) -> str:
     ja, en = _target(s)
-    until_ja = "" if s.until_us is None else f"{_time(s.until_us)}まで"
-    until_en = "" if s.until_us is None else f" until {_time(s.until_us)} JST"
-    since = _time(s.from_us)
+    until_ja = "" if s.until_us is None else f"{words.minute(s.until_us)}まで"
+    until_en = "" if s.until_us is None else f" until {words.minute(s.until_us)} JST"
+    since = words.minute(s.from_us)
     said_ja = f"提供停止 {ja}: {since}から{until_ja}。理由: {s.ground}"
     return f"{said_ja} / Suspended, {en}, from {since} JST{until_en}: {s.ground}"
 
 
 def _resumed(s: Suspension, at_us: int) -> str:
     ja, en = _target(s)
-    at = _time(at_us)
+    at = words.minute(at_us)
     return f"提供停止の終了 {ja}: {at}から / Suspension ends, {en}, from {at} JST"
 
 
 def _target(s: Suspension) -> tuple[str, str]:
     names = {Scope.ALL: ("全部", "all"), Scope.PARTY: ("機関", "party"), Scope.AFFAIR: ("事務", "affair")}
+    names[Scope.KIND] = ("証明書", "kind")
     ja, en = names.get(s.scope, ("回線", "line"))
     return f"{ja} {s.target}".rstrip(), f"{en} {s.target}".rstrip()
 
 
-def _stops(old: Iterable[Stop], new: Iterable[Stop], at_us: int) -> Iterator[_Said]:
+def _stops(old: Iterable[Stop], new: Iterable[Stop], at_us: int) -> Iterator[Said]:
     before, after = set(old), set(new)
     for stop in sorted(after - before, key=lambda stop: stop.from_us):
         if stop.until_us > at_us:
-            span = f"{_time(stop.from_us)} - {_time(stop.until_us)}"
+            span = f"{words.minute(stop.from_us)} - {words.minute(stop.until_us)}"
             text = f"計画停止: {span}。理由: {stop.ground} / Planned stop {span} JST: {stop.ground}"
             yield NoticeKind.STOP, lambda _: True, text
     for stop in sorted(before - after, key=lambda stop: stop.from_us):
         if stop.until_us > at_us:
-            span = f"{_time(stop.from_us)} - {_time(stop.until_us)}"
+            span = f"{words.minute(stop.from_us)} - {words.minute(stop.until_us)}"
             yield NoticeKind.STOP, lambda _: True, f"計画停止の取消し: {span} / Planned stop withdrawn: {span} JST"
 
 
-def _terms(old: Contract, new: Contract) -> Iterator[_Said]:
+def _terms(old: Contract, new: Contract) -> Iterator[Said]:
+    ja, en = ("委託手数料", "Commission") if new.role is Role.CERTIFICATE else ("情報提供手数料", "Fee")
     for terms in new.terms:
         if terms not in old.terms:
-            text = (
-                f"情報提供手数料: {terms.valid_from}から1件{terms.yen_per_record}円 / "
-                f"Fee from {terms.valid_from}: {terms.yen_per_record} yen a record"
-            )
+            since = terms.valid_from
+            if new.role is Role.CERTIFICATE:
+                text = f"{ja}: {since}から1通{terms.commission}円 / {en} from {since}: {terms.commission} yen a copy"
+            else:
+                yen = terms.yen_per_record
+                text = f"{ja}: {since}から1件{yen}円 / {en} from {since}: {yen} yen a record"
             yield NoticeKind.TARIFF, _of(new.party), text
     kept = {terms.valid_from for terms in new.terms}
     for terms in old.terms:
         if terms.valid_from not in kept:
-            text = (
-                f"情報提供手数料の取消し: {terms.valid_from}から / Fee withdrawn that was set from {terms.valid_from}"
-            )
+            text = f"{ja}の取消し: {terms.valid_from}から / {en} withdrawn that was set from {terms.valid_from}"
             yield NoticeKind.TARIFF, _of(new.party), text
 
 
-def _hours(old: Contract, new: Contract) -> Iterator[_Said]:
+def _hours(old: Contract, new: Contract) -> Iterator[Said]:
     for hours in new.hours:
         if hours not in old.hours:
             yield NoticeKind.HOURS, _of(new.party), _opening(hours)
@@ -170,14 +178,5 @@ def _opening(hours: Hours) -> str:
     return f"提供時間: {hours.valid_from}から {ja} / Hours from {hours.valid_from}: {en} JST"
 
 
-def _of(party: str) -> _Concerns:
+def _of(party: str) -> Concerns:
     return lambda line: line.party == party
-
-
-def _days(days: set[date]) -> str:
-    named = ", ".join(str(day) for day in sorted(days)[:DAYS_NAMED_MAX])
-    return named if len(days) <= DAYS_NAMED_MAX else f"{named}, ... ({len(days)})"
-
-
-def _time(at_us: int) -> str:
-    return datetime.fromtimestamp(at_us // 1_000_000, UTC).astimezone(_JST).strftime("%Y-%m-%d %H:%M")

@@ -43,6 +43,21 @@ METHODS: Final[Mapping[int, Method]] = MappingProxyType(
 _ABOUT_RECORDS: Final = frozenset({Operation.RECEIPT, Operation.DISCLAIM})
 """Operations about what was already provided: no resident's data moves and nothing is charged."""
 
+_ABOUT_DELIVERIES: Final = frozenset(
+    {
+        Operation.COMPLETE,
+        Operation.VOID,
+        Operation.CORRECT,
+        Operation.ERASE,
+        Operation.STATUS,
+        Operation.RECEIPT,
+    }
+)
+"""What must be said of a certificate once it was issued: at any hour, and until everything is settled (000契27)."""
+_AT_ANY_HOUR: Final = frozenset({Operation.MENU, Operation.PART})
+"""Issues nothing new: the menu shows the hours themselves (000仕7-2), a part is of a document that was made."""
+_ISSUING: Final = frozenset({Operation.CHALLENGE, Operation.AUTHENTICATE, Operation.APPLY, Operation.DOCUMENT})
+
 _case_ok = CASE_REFERENCE.fullmatch
 
 
@@ -109,9 +124,11 @@ class Standing:
         suspended = directory.suspensions_at(at_us)
         self._suspended = _suspended(suspended, party, line)
         self._suspended_affairs = {s.target: _stopped(s) for s in suspended if s.scope is Scope.AFFAIR}
-        self._hours_refused = self._outside_hours(at_us)
+        self._hours_refused = outside_hours(directory, self.contract, at_us)
         self._about_records = self._may_settle(role, party, line, suspended)
-        self._records_max = self.contract.volume.records_per_request_max if self.contract else 0
+        self._records_max = (
+            self.contract.volume.records_per_request_max if self.contract and self.contract.volume else 0
+        )
         self._grants: dict[tuple[int, str, int, str], Granted] = {}
 
     @property
@@ -138,6 +155,26 @@ class Standing:
         if operation in _ABOUT_RECORDS:
             return self._about_records
         return self._decide(operation, affair, step, staff, case, count)
+
+    def for_certificates(self, operation: int) -> Granted | Refused:
+        """Decide one request of an operator's line by its operation alone.
+
+        `Granted.commission` is what a copy earns the operator. COMPLETE, VOID, CORRECT, ERASE, STATUS and RECEIPT pass
+        at any hour, while everything is suspended, and while the contract runs off; only the operator's or the line's
+        own suspension holds them back. What a municipality offers, and when, is gateway.directory.offers' to say.
+        """
+        if operation in _ABOUT_DELIVERIES:
+            return self._about_records
+        if operation not in _ISSUING and operation not in _AT_ANY_HOUR:
+            return _unknown_operation()
+        refused = self._contract_refused or self._suspended
+        if refused is None and operation in _ISSUING:
+            refused = self._hours_refused
+        if refused is not None:
+            return refused
+        if self._terms is None:  # unreachable while _contract_refused covers it; a commission is never guessed
+            return _refused(Outcome.CONTRACT_NOT_IN_FORCE, "party", "no terms are in force")
+        return self._granted(self._terms)
 
     def may_approve(self, staff: str) -> bool:
         """Whether a member of this party's staff may approve a volume now: active, trained, with the right."""
@@ -175,39 +212,40 @@ class Standing:
             return _refused(Outcome.VOLUME_EXCEEDED, "count", remedy)
         return granted
 
-    def _outside_hours(self, at_us: int) -> Refused | None:
-        stop = self._directory.stop_at(at_us)
-        if stop is not None:
-            return _refused(Outcome.OUTSIDE_HOURS, "", f"planned stop: {stop.ground}")
-        if self.contract is None:
-            return None
-        dated = hours.in_force(self.contract.hours, self.day)
-        opening = hours.window(dated, self.day, self._directory.holidays) if dated else None
-        if hours.is_open(opening, at_us):
-            return None
-        return _refused(
-            Outcome.OUTSIDE_HOURS,
-            "",
-            f"today's hours are {opening} JST" if opening else "closed today; ask another day",
-        )
-
     def _may_settle(self, role: Role, party: str, line: str, suspended: tuple[Suspension, ...]) -> Granted | Refused:
         # 002 本6-1 stops the provision of resident information; a proof of what was provided holds none. It is kept
         # from a party or line that is itself suspended, since then it is the asker who is in doubt.
         refused = self._contract_refused
-        if refused is not None and self.line is not None and self._directory.runs_off(role, party, self.day):
+        if refused is not None and self.line is not None and self._directory.running_off(role, party, self.day):
             refused = None
         own = tuple(s for s in suspended if s.scope is not Scope.ALL)
         refused = refused or _suspended(own, party, line)
         if refused is not None:
             return refused
-        version = self._terms.version if self._terms else 0
-        return Granted(terms_version=version, yen_per_record=0, commission=0, counterparty=self._directory.centre)
+        terms = self._terms
+        ended = self._directory.running_off(role, party, self.day) if terms is None else None
+        if ended is not None and ended.valid_until is not None:
+            terms = hours.in_force(ended.terms, ended.valid_until)  # what was agreed last settles what is left
+        # a receipt or disclaimer of an inquiry costs nothing; a completed copy earns its commission
+        return Granted(
+            terms_version=terms.version if terms else 0,
+            yen_per_record=0,
+            commission=terms.commission if terms and role is Role.CERTIFICATE else 0,
+            counterparty=self._directory.centre,
+        )
+
+    def _granted(self, terms: Terms) -> Granted:
+        return Granted(
+            terms_version=terms.version,
+            yen_per_record=0,
+            commission=terms.commission,
+            counterparty=self._directory.centre,
+        )
 
     def _method_refused(self, operation: int) -> Refused | None:
         method = METHODS.get(operation)
         if method is None:
-            return _refused(Outcome.UNKNOWN_OPERATION, "operation", "use an operation of this version of the protocol")
+            return _unknown_operation()
         if self.contract is None or method not in self.contract.methods:
             # 002 別記2(1): the agreement authorises immediate provision only; batch is known, and refused by name
             return _refused(Outcome.METHOD_NOT_GRANTED, "operation", f"the agreement does not grant {method.value}")
@@ -255,8 +293,30 @@ def decide(
     return standing.decide(operation, affair, step, staff, case, count)
 
 
+def outside_hours(directory: "Directory", contract: Contract | None, at_us: int) -> Refused | None:
+    """The refusal of the centre's own calendar at a time, by an agreement's hours; None when it is open."""
+    stop = directory.stop_at(at_us)
+    if stop is not None:
+        return _refused(Outcome.OUTSIDE_HOURS, "", f"planned stop: {stop.ground}")
+    if contract is None:
+        return None
+    day = hours.jst_date(at_us)
+    if day in directory.document.closed:
+        return _refused(Outcome.OUTSIDE_HOURS, "", "closed today; ask another day")
+    dated = hours.in_force(contract.hours, day)
+    opening = hours.window(dated, day, directory.holidays) if dated else None
+    if hours.is_open(opening, at_us):
+        return None
+    said = f"today's hours are {opening} JST" if opening else "closed today; ask another day"
+    return _refused(Outcome.OUTSIDE_HOURS, "", said)
+
+
 def _refused(outcome: Outcome, field: str, remedy: str) -> Refused:
     return Refused(outcome=outcome, field=field, remedy=remedy)
+
+
+def _unknown_operation() -> Refused:
+    return _refused(Outcome.UNKNOWN_OPERATION, "operation", "use an operation of this version of the protocol")
 
 
 def _contract_refused(

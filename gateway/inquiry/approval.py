@@ -16,9 +16,10 @@ import hmac
 from typing import Final as Const
 
 from gateway.directory.policy import Refused
-from gateway.inquiry.lane import EMPTY, Lane
+from gateway.inquiry.lane import Lane
 from gateway.ledger.recording import Final
 from gateway.service.asked import Asked
+from gateway.service.ground import EMPTY
 from gateway.store import approvals as store
 from gateway.store.ledger import LedgerStore
 from gateway.store.pool import Database, PinnedConnection
@@ -52,11 +53,11 @@ class Approvals:
     async def approve(self, asked: Asked, body: Approve) -> Final:
         """APPROVE, granted by policy and under a new id: kept, then recorded. Raises: StoreError."""
         lane = self._lane
-        now_us = lane.now_us()
+        now_us = lane.ground.now_us()
         if not now_us < body.expires_at_us <= now_us + limits.APPROVAL_LIFETIME_MS_MAX * 1_000:
             return lane.refusal(asked, EXPIRY_REFUSED, now_us)
         request = asked.request
-        key = commitment_key(lane.month_of(asked), asked.party, request.request_id)
+        key = commitment_key(lane.ground.month_of(asked), asked.party, request.request_id)
         await store.keep(
             self._db,
             store.Approval(
@@ -91,10 +92,10 @@ class Approvals:
                 affair=body.affair,
                 step=body.step,
                 staff=body.staff,
-                now_us=self._lane.now_us(),
+                now_us=self._lane.ground.now_us(),
             ),
         )
-        return approver is not None and self._lane.standing(asked.party, asked.line).may_approve(approver)
+        return approver is not None and self._lane.ground.standing(asked.party, asked.line).may_approve(approver)
 
     def _token(self, digest: bytes) -> bytes:
         return hmac.digest(self._lane.keys.index_key, b"sekisho/1 approval\0" + digest, "sha256")

@@ -5,18 +5,16 @@ whose code it is, and no error repeats one.
 Source: DOMAIN 2.2 (施行規則1条; 平成14年総務省告示436号 by its published samples; 平成26年総務省令85号5条).
 """
 
-from functools import lru_cache
 from operator import mul
 from typing import Final
 
 from gateway.inquiry.errors import FieldInvalid
+from protocol import municipality_code
 
 _CODE_WEIGHTS: Final = (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
 _MY_NUMBER_WEIGHTS: Final = (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
-_MUNICIPALITY_WEIGHTS: Final = (6, 5, 4, 3, 2)
 CODE_DIGITS: Final = 11
 MY_NUMBER_DIGITS: Final = 12
-MUNICIPALITY_DIGITS: Final = 6
 
 
 def _remainder(weights: tuple[int, ...], digits: str) -> int:
@@ -60,18 +58,6 @@ def my_number_is_valid(number: str) -> bool:
     return _digits(number, MY_NUMBER_DIGITS) and number[11] == my_number_check_digit(number[:11])
 
 
-def municipality_check_digit(body: str) -> str:
-    """The sixth digit of a 全国地方公共団体コード for five: (11 - sum mod 11) mod 10, so remainder 0 gives 1."""
-    remainder = _remainder(_MUNICIPALITY_WEIGHTS, body)
-    return str((11 - remainder) % 10)
-
-
-@lru_cache(1 << 11)
-def municipality_is_valid(code: str) -> bool:
-    """Whether text is a well-formed 全国地方公共団体コード: 6 ASCII digits with a fitting last one."""
-    return _digits(code, MUNICIPALITY_DIGITS) and code[5] == municipality_check_digit(code[:5])
-
-
 def require_code(code: str, field: str = "code") -> None:
     """Raises: FieldInvalid unless `code` is a well-formed 住民票コード."""
     if not code_is_valid(code):
@@ -86,8 +72,8 @@ def require_my_number(number: str, field: str = "my_number") -> None:
 
 def require_municipality(code: str, field: str = "municipality") -> None:
     """Raises: FieldInvalid unless `code` is a well-formed 全国地方公共団体コード."""
-    if not municipality_is_valid(code):
-        raise _invalid(field, code, MUNICIPALITY_DIGITS, "全国地方公共団体コード", "municipality code")
+    if not municipality_code.is_valid(code):
+        raise _invalid(field, code, municipality_code.DIGITS, "全国地方公共団体コード", "municipality code")
 
 
 def _digits(text: str, count: int) -> bool:

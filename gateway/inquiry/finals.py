@@ -1,6 +1,6 @@
-"""From an answer to what is recorded: entry, commitments, claims, and what it provides of a resident. Pure.
+"""From an answer to what is recorded of an inquiry: affair and step, terms, and what it provides of a resident. Pure.
 
-Source: DESIGN sections 6 and 7; docs/PROTOCOL.md, Commitments and Ledger.
+Not here: the entry itself, its commitments and claims (gateway.service.finals). Source: DESIGN sections 6, 7 and 9.
 """
 
 from typing import Final as Const
@@ -9,10 +9,10 @@ from gateway.directory.affairs import AFFAIRS
 from gateway.directory.policy import Granted
 from gateway.inquiry.provision import Provided
 from gateway.ledger.recording import Final
+from gateway.service import finals
 from gateway.service.asked import Asked
-from protocol.commitment import commitment_key, request_commitment, response_commitment
-from protocol.ledger import Entry, EntryKind, EntryRef, encode_entry
-from protocol.messages import Approve, BatchInquiry, InquiryByCode, InquiryByName, Response
+from protocol.ledger import EntryKind, EntryRef
+from protocol.messages import Approve, BatchInquiry, InquiryByCode, InquiryByName
 
 _ABOUT_RESIDENTS: Const = (InquiryByCode, InquiryByName, BatchInquiry, Approve)
 
@@ -44,51 +44,32 @@ def make_final(
     subject: bytes | None = None,
     given: int = 0,
 ) -> Final:
-    """The recorded response of one request.
+    """The recorded response of one request (gateway.service.finals), as an inquiry's entry says it.
 
-    yen and commission are what this entry adds (negative for a reversal). also: further claims beside its own.
     subject: record id of the resident whose record the body shows, None when it shows none; given: what of it.
     """
-    request = asked.request
-    request_id = request.request_id
-    party = asked.party
-    key = commitment_key(month_key, party, request_id)
-    commitment = request_commitment(key, request.operation, request.body)
     decision = asked.decision
     if isinstance(decision, Granted):
         counterparty, terms = decision.counterparty, decision.terms_version
     else:
         counterparty, terms = "", 0
     matter, step = matter_of(asked)
-    entry = encode_entry(
-        Entry(
-            1,
-            party,
-            asked.line,
-            request_id,
-            commitment,
-            request.operation,
-            matter,
-            step,
-            counterparty,
-            outcome,
-            kind,
-            yen,
-            commission,
-            terms,
-            response_commitment(key, outcome, body),
-            at_us,
-            ref,
-        )
-    )
-    claims = [(party, request_id, turn, commitment)]
-    if also:
-        claims += also
-    return Final(
-        origin=asked.origin,
-        response=Response(request_id, outcome, body, key, entry),
-        claims=claims,
-        source=asked,
+    return finals.make_final(
+        asked,
+        month_key=month_key,
+        outcome=outcome,
+        body=body,
+        yen=yen,
+        commission=commission,
+        at_us=at_us,
+        matter=matter,
+        step=step,
+        counterparty=counterparty,
+        terms=terms,
+        kind=kind,
+        turn=turn,
+        ref=ref,
+        also=also,
         provided=None if subject is None else _provided(asked, subject, given),
     )
 

@@ -8,7 +8,7 @@ Invariants kept here: an id that is known is never answered as if it were new; a
 nothing (1, 2, 9). Source: DESIGN sections 4, 7, 8.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -16,10 +16,11 @@ from gateway.directory.errors import DirectoryStale
 from gateway.directory.policy import Granted
 from gateway.inquiry.answering import answer_by_code
 from gateway.inquiry.errors import RegisterCorrupt
-from gateway.inquiry.lane import EMPTY, Lane, Rows, sealed_row
+from gateway.inquiry.lane import Lane, sealed_row
 from gateway.inquiry.volume import VolumeControl
 from gateway.ledger.recording import Final
 from gateway.service.asked import Asked
+from gateway.service.ground import EMPTY, Rows
 from gateway.store.errors import StoreError
 from gateway.store.register import LOOKUP_NEW
 from protocol.messages import BatchInquiry, InquiryByCode
@@ -31,13 +32,10 @@ log = structlog.get_logger()
 class PlainLane:
     """Answers the plain questions of one worker; `answer` is a stage's function over admitted requests."""
 
-    def __init__(
-        self, lane: Lane, *, rows: Rows, volume: VolumeControl, to_search: Callable[[list[Asked]], None]
-    ) -> None:
+    def __init__(self, lane: Lane, *, rows: Rows, volume: VolumeControl) -> None:
         self._lane = lane
         self._volume = volume
         self._rows = rows
-        self._to_search = to_search
 
     async def answer(self, batch: list[Asked]) -> None:
         """Answer what waits. Every request of the batch is recorded, settled, or passed to the other lane."""
@@ -47,17 +45,17 @@ class PlainLane:
             return
         try:
             rows = await lane.look_up(self._rows, LOOKUP_NEW, plain)
-            await lane.load_months(plain)
+            await lane.ground.load_months(plain)
         except (StoreError, DirectoryStale) as error:
-            lane.unavailable(plain, error.code)
+            lane.ground.unavailable(plain, error.code)
             return
         except Exception as error:
             log.error("batch_failed", exc_info=True)
-            lane.unavailable(plain, type(error).__name__)
+            lane.ground.unavailable(plain, type(error).__name__)
             return
         finals: list[Final] = []
         rest: list[Asked] = []
-        now_us = lane.now_us()
+        now_us = lane.ground.now_us()
         volume = self._volume
         volume.turn(lane.today())
         for asked, row in zip(plain, rows, strict=True):
@@ -65,7 +63,7 @@ class PlainLane:
                 rest.append(asked)
                 continue
             if asked.off_clock is not None:
-                lane.outlet.settle(asked, Outcome(asked.off_clock), EMPTY)
+                lane.ground.outlet.settle(asked, Outcome(asked.off_clock), EMPTY)
                 continue
             body, decision = asked.body, asked.decision
             if (
@@ -81,13 +79,13 @@ class PlainLane:
                 lane.corrupt(asked, error)
             except Exception as error:
                 log.error("request_failed", exc_info=True)
-                lane.unavailable([asked], type(error).__name__)
+                lane.ground.unavailable([asked], type(error).__name__)
             else:
                 finals.append(final)
         if rest:
-            self._to_search(rest)
+            lane.ground.outlet.to_search(rest)
         if finals:
-            lane.outlet.record(finals)
+            lane.ground.outlet.record(finals)
 
     def _first(self, asked: Asked, row: Sequence[object], now_us: int) -> Final:
         lane = self._lane

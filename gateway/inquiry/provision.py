@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.directory.hours import jst_date
 from gateway.inquiry.errors import InquiryError
+from gateway.store.ledger import Riding
 from gateway.store.provision import Batch
 from protocol.mac import mac
 
@@ -189,10 +190,11 @@ class ProvisionRider:
         self._keys = keys
         self._random = random
 
-    async def __call__(self, finals: Sequence[_Final], *, stream: bytes, height: int, at_us: int) -> Batch | None:
+    async def __call__(self, finals: Sequence[_Final], *, stream: bytes, height: int, at_us: int) -> Riding | None:
         """The batch of a block with these finals, or None when they provide nothing. Raises: StoreError, HsmError."""
         provided = [(i, p) for i, final in enumerate(finals) if isinstance(p := final.provided, Provided)]
         if not provided:
             return None
         keys = await self._keys(year_of(at_us))
-        return keys.batch(provided, stream=stream, height=height, at_us=at_us, nonce=self._random(NONCE_BYTES))
+        batch = keys.batch(provided, stream=stream, height=height, at_us=at_us, nonce=self._random(NONCE_BYTES))
+        return batch.riding()

@@ -15,14 +15,16 @@ from gateway.directory.errors import DirectoryStale
 from gateway.directory.policy import Granted, Refused
 from gateway.inquiry.answering import Answered, answer_by_code, answer_by_name
 from gateway.inquiry.approval import INVALID, Approvals
+from gateway.inquiry.disclaiming import Disclaimers
 from gateway.inquiry.errors import RegisterCorrupt
 from gateway.inquiry.finals import make_final
 from gateway.inquiry.index import query_tokens
-from gateway.inquiry.lane import EMPTY, Lane, Rows, sealed_row
-from gateway.inquiry.receipts import Receipts
+from gateway.inquiry.lane import Lane, sealed_row
 from gateway.inquiry.volume import EXCEEDED, VolumeControl
 from gateway.ledger.recording import Final
 from gateway.service.asked import Asked
+from gateway.service.ground import EMPTY, Rows
+from gateway.service.receipts import Receipts
 from gateway.store.errors import StoreError
 from gateway.store.ledger import LedgerStore
 from gateway.store.register import LOOKUP_BY_CODE, LOOKUP_BY_NAME, ClaimSeen, SealedRow
@@ -48,6 +50,7 @@ class SearchLane:
         rows: Rows,
         ledger: LedgerStore,
         receipts: Receipts,
+        disclaimers: Disclaimers,
         volume: VolumeControl,
         approvals: Approvals,
     ) -> None:
@@ -57,6 +60,7 @@ class SearchLane:
         self._rows = rows
         self._ledger = ledger
         self._receipts = receipts
+        self._disclaimers = disclaimers
 
     async def search(self, batch: list[Asked]) -> None:
         """Answer what waits. Every request of the batch is recorded or settled."""
@@ -69,7 +73,7 @@ class SearchLane:
             found = await self._candidates([a for a in batch if isinstance(a.body, InquiryByName)])
             over = await self._count([a for a, row in zip(batch, rows, strict=True) if row[6] is None])
         except (StoreError, DirectoryStale) as error:
-            lane.unavailable(batch, error.code)
+            lane.ground.unavailable(batch, error.code)
             return
         finals: list[Final] = []
         for asked, row in zip(batch, rows, strict=True):
@@ -78,15 +82,15 @@ class SearchLane:
             except RegisterCorrupt as error:
                 lane.corrupt(asked, error)
             except StoreError as error:
-                lane.unavailable([asked], error.code)
+                lane.ground.unavailable([asked], error.code)
             except Exception as error:
                 log.error("request_failed", exc_info=True)
-                lane.unavailable([asked], type(error).__name__)
+                lane.ground.unavailable([asked], type(error).__name__)
             else:
                 if final is not None:
                     finals.append(final)
         if finals:
-            lane.outlet.record(finals)
+            lane.ground.outlet.record(finals)
 
     async def _candidates(self, names: list[Asked]) -> dict[int, list[SealedRow]]:
         asked_for = [
@@ -134,9 +138,9 @@ class SearchLane:
     ) -> Final | None:
         claim = ClaimSeen(*row[6:12]) if row[6] is not None else None  # type: ignore[arg-type]
         if claim is None and asked.off_clock is not None:
-            self._lane.outlet.settle(asked, Outcome(asked.off_clock), EMPTY)
+            self._lane.ground.outlet.settle(asked, Outcome(asked.off_clock), EMPTY)
             return None
-        await self._lane.load_months([asked], known=True)
+        await self._lane.ground.load_months([asked], known=True)
         if isinstance(asked.body, ReceiptQuery):
             await self._receipts.receipt(asked, asked.body)
             return None
@@ -149,19 +153,19 @@ class SearchLane:
     ) -> Final | None:
         lane = self._lane
         if isinstance(asked.decision, Refused):
-            return lane.refusal(asked, asked.decision, lane.now_us())
+            return lane.refusal(asked, asked.decision, lane.ground.now_us())
         if isinstance(asked.body, Disclaim):
-            return await self._receipts.disclaim(asked, asked.body)
+            return await self._disclaimers.disclaim(asked, asked.body)
         if isinstance(asked.body, Approve):
             return await self._approvals.approve(asked, asked.body)
         if over:
-            return lane.refusal(asked, EXCEEDED, lane.now_us())
+            return lane.refusal(asked, EXCEEDED, lane.ground.now_us())
         if isinstance(asked.body, InquiryByCode | InquiryByName):
             approval = asked.body.approval
             if approval is not None and not await self._approvals.spend(asked, asked.body, approval):
-                return lane.refusal(asked, INVALID, lane.now_us())
+                return lane.refusal(asked, INVALID, lane.ground.now_us())
         return lane.answer(
-            asked, asked.decision, self._ask_register(asked, asked.decision, row, candidates), lane.now_us()
+            asked, asked.decision, self._ask_register(asked, asked.decision, row, candidates), lane.ground.now_us()
         )
 
     def _ask_register(
@@ -182,8 +186,8 @@ class SearchLane:
         """The id is known: the same question again is answered anew and free; another question is not answered."""
         request = asked.request
         lane = self._lane
-        settle = lane.outlet.settle
-        month_key = lane.month_of(asked)
+        settle = lane.ground.outlet.settle
+        month_key = lane.ground.month_of(asked)
         key = commitment_key(month_key, asked.party, request.request_id)
         if request_commitment(key, request.operation, request.body) != claim.commitment:
             settle(asked, Outcome.ID_REUSED, encode(Refusal("request_id", "ask under a new id")))
@@ -193,7 +197,7 @@ class SearchLane:
             settle(asked, Outcome.REPEAT_LIMIT, EMPTY)
             return None
         original = await self._original(claim)
-        now_us = lane.now_us()
+        now_us = lane.ground.now_us()
         decision = asked.decision
         subject, given = None, 0
         if isinstance(decision, Refused):

@@ -2,8 +2,8 @@
 
 A Final is a response that must be recorded, with its entry's bytes and the claims it makes. The recorder orders a batch
 so that each origin's responses stand together, builds and signs the block, commits it in one statement, and only then
-hands each origin its share. What the block provides of residents rides along: the rider makes its batch from the finals
-that are left, and block and batch stand together or not at all. Three things can go otherwise:
+hands each origin its share. What else the service writes rides along: the rider makes it from the finals that are left,
+and it stands together with the block or not at all. Three things can go otherwise:
 
 - another worker claimed one of the ids first: the losers are given back (they will be answered as repeats) and the
   block is built again without them, under the same height;
@@ -25,8 +25,7 @@ from gateway.ledger.block import Draft, build_block
 from gateway.ledger.closing import ClosedAt, OrphanCommitted, close_stream
 from gateway.ledger.stream import Stream, advance
 from gateway.store.errors import CommitUnknown, StoreError
-from gateway.store.ledger import BlockConflict, Claim, ClaimConflict, LedgerStore
-from gateway.store.provision import Batch
+from gateway.store.ledger import BlockConflict, Claim, ClaimConflict, LedgerStore, Riding
 from protocol import limits
 from protocol.messages import BlockShare, Response
 
@@ -54,7 +53,7 @@ class Final:
 
     claims: (party, request id, turn, commitment) each; the index is given when the block is built. source is the
     request; once it is done (its asker was told PENDING) the entry may still stand, but this response must not leave.
-    provided: what the response shows of a resident, for the rider; opaque here.
+    provided: what the response brings for the rider; opaque here.
     """
 
     __slots__ = ("claims", "origin", "provided", "response", "source")
@@ -76,10 +75,10 @@ class Final:
 
 
 class Rider(Protocol):
-    """Makes the batch of the provision history that goes in with a block."""
+    """Makes what goes in with a block: the provision history's batch, the steps of applications."""
 
-    async def __call__(self, finals: Sequence[Final], *, stream: bytes, height: int, at_us: int) -> Batch | None:
-        """None when the finals provide nothing; raises the store's and the key store's own errors."""
+    async def __call__(self, finals: Sequence[Final], *, stream: bytes, height: int, at_us: int) -> Riding | None:
+        """None when the finals bring nothing; raises the store's and the key store's own errors."""
 
 
 class Signed(Protocol):
@@ -153,7 +152,7 @@ class Recorder:
             ]
             began = trio.current_time()
             try:
-                batch = await self._rider(finals, stream=self.stream.id, height=self.stream.height_next, at_us=at_us)
+                riding = await self._rider(finals, stream=self.stream.id, height=self.stream.height_next, at_us=at_us)
                 key_id, signature = await self._sign(draft.to_sign)
             except Exception as error:  # noqa: BLE001 - whatever a key store raises, nothing was written
                 log.error("block_not_signed", code=type(error).__name__)
@@ -161,7 +160,7 @@ class Recorder:
                 return
             signed = trio.current_time()
             try:
-                await self._store.commit(draft, signature, key_id, claims, batch)
+                await self._store.commit(draft, signature, key_id, claims, riding)
             except ClaimConflict:
                 try:
                     finals = await self._without_losers(finals)

@@ -5,19 +5,16 @@ cause goes on like a question, because it is recorded; only transient outcomes a
 Source: DESIGN sections 4, 7 and 9; docs/PROTOCOL.md, Requests.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from gateway.directory.policy import Granted, Refused, Standing
 from gateway.service.asked import Asked, Origin
+from gateway.service.service import UNKNOWN
 from protocol import limits
 from protocol.messages import (
-    Approve,
-    BatchInquiry,
     Body,
     BodyError,
-    Disclaim,
-    Inquiry,
-    ReceiptQuery,
     Refusal,
     Request,
     Transient,
@@ -28,7 +25,6 @@ from protocol.outcomes import Outcome
 from protocol.request_id import time_ms
 
 _MALFORMED: Final = Refused(outcome=Outcome.MALFORMED_BODY, field="body", remedy="see docs/PROTOCOL.md, Operations")
-_UNKNOWN: Final = Refused(outcome=Outcome.UNKNOWN_OPERATION, field="operation", remedy="use an operation of version 1")
 _DEADLINE: Final = Refused(
     outcome=Outcome.FIELD_INVALID, field="deadline_ms", remedy=f"1 to {limits.DEADLINE_MS_MAX} milliseconds"
 )
@@ -41,22 +37,21 @@ def transient(
     return Transient(request_id, int(outcome), encode(Refusal(field, remedy, after_ms)))
 
 
-def decide(standing: Standing, operation: int, body: Body) -> Granted | Refused:
-    """Policy for one body, whatever its operation."""
-    if isinstance(body, ReceiptQuery | Disclaim):
-        return standing.decide(operation, "", 0, "", "")
-    if not isinstance(body, Inquiry | BatchInquiry | Approve):  # the other centre's
-        return _UNKNOWN
-    count = body.count if isinstance(body, BatchInquiry) else 1
-    return standing.decide(operation, body.affair, body.step, body.staff, body.case, count)
-
-
 def admit(
-    requests: list[Request], *, origin: Origin, party: str, line: str, standing: Standing, now_ms: int, arrived: float
+    requests: list[Request],
+    *,
+    origin: Origin,
+    party: str,
+    line: str,
+    standing: Standing,
+    decide: Callable[[Standing, int, Body], Granted | Refused],
+    now_ms: int,
+    arrived: float,
 ) -> tuple[list[Asked], list[Transient]]:
     """Split a frame into what goes on and what is answered at once.
 
-    now_ms is wall-clock time for the age of ids; arrived is Trio's clock, from which deadlines count.
+    decide is the service's policy for a body that can be read; now_ms is wall-clock time for the age of ids; arrived is
+    Trio's clock, from which deadlines count.
     """
     admitted: list[Asked] = []
     refused: list[Transient] = []
@@ -78,7 +73,7 @@ def admit(
         try:
             body = decode_body(request.operation, request.body)
         except KeyError:
-            decision = _UNKNOWN
+            decision = UNKNOWN
         except BodyError:
             decision = _MALFORMED
         else:

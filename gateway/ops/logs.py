@@ -34,6 +34,8 @@ ALLOWED_KEYS: Final = frozenset(
         *("operation", "outcome", "request_id", "affair", "step", "code", "field", "record"),
         # where in ledger and directory
         *("stream", "height", "tree_size", "version", "migration"),
+        # which certificate; a municipality by its public code, an application by an id that names nobody
+        *("municipality", "application", "documents"),
         # how much, and where on this machine
         *(
             "count",

@@ -1,20 +1,21 @@
 """The ledger's tables: a block in one statement, and reading back.
 
-COMMIT_SQL inserts the block and its claims together; it is durable when it returns. COMMIT_RIDDEN_SQL is the same with
-the block's batch of the provision history: both stand or neither does. The claims come sorted, so that two workers
-that claim the same ids meet in one order and cannot deadlock. Errors say which uniqueness was met: a claim (another
-worker answered that id) or a block (the height is taken).
+COMMIT_SQL inserts the block and its claims together; it is durable when it returns. A Riding is what goes in with the
+block in the very same statement (the provision history's batch, the steps of applications): all stand or none does.
+The claims come sorted, so that two workers that claim the same ids meet in one order and cannot deadlock. Errors say
+which uniqueness was met: a claim (another worker answered that id, or what rides was done already) or a block (the
+height is taken).
 
 Not here: what a block means (gateway.ledger). Source: DESIGN sections 2 and 7.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 import msgspec
 
 from gateway.store.errors import StoreError, UniqueViolated
-from gateway.store.provision import Batch
 from protocol.ledger import BlockKind, decode_header, header_hash
 
 _BLOCK_AND_CLAIMS: Final = """
@@ -26,16 +27,12 @@ select c.party, c.request_id, c.turn, c.commitment, $1, $2, c.idx
 from unnest($7::text[], $8::bytea[], $9::smallint[], $10::bytea[], $11::int[])
   as c (party, request_id, turn, commitment, idx)
 """
-_RIDER: Final = """, p as (
-  insert into provision.batch (stream, height, year, at_us, subjects, sealed) values ($1, $2, $12, $13, $14, $15)
-)"""
 COMMIT_SQL: Final = _BLOCK_AND_CLAIMS.format(rider="")
-COMMIT_RIDDEN_SQL: Final = _BLOCK_AND_CLAIMS.format(rider=_RIDER)
 _BLOCK = "select header, key_id, signature, entries from ledger.block where stream = $1 and height = $2"
 
 
 class ClaimConflict(StoreError):  # noqa: N818 - named after the fact
-    """Another block claimed one of the ids first; nothing was written."""
+    """Another block claimed one of the ids, or did what rides on this one, first; nothing was written."""
 
     code: ClassVar[str] = "claim_conflict"
 
@@ -44,6 +41,17 @@ class BlockConflict(StoreError):  # noqa: N818 - named after the fact
     """The height is taken; nothing was written."""
 
     code: ClassVar[str] = "block_conflict"
+
+
+class Riding(NamedTuple):
+    """What is written beside a block, by its statement.
+
+    sql: a constant of the store that writes it, as ", e as (insert into ...)": further parts of the statement's WITH,
+    where $1 is the stream, $2 the height, and $12 the first of args.
+    """
+
+    sql: str
+    args: tuple[object, ...]
 
 
 class Claim(NamedTuple):
@@ -136,9 +144,9 @@ class LedgerStore:
         self._connection = connection
 
     async def commit(
-        self, draft: Writable, signature: bytes, key_id: str, claims: Sequence[Claim], batch: Batch | None = None
+        self, draft: Writable, signature: bytes, key_id: str, claims: Sequence[Claim], riding: Riding | None = None
     ) -> None:
-        """Insert a block with its claims and what it provided, if anything, durably.
+        """Insert a block with its claims and what rides along, if anything, durably.
 
         Raises: ClaimConflict, BlockConflict, CommitUnknown, StoreError.
         """
@@ -146,7 +154,7 @@ class LedgerStore:
         stream = draft.stream
         try:
             await self._connection.execute(
-                COMMIT_SQL if batch is None else COMMIT_RIDDEN_SQL,
+                COMMIT_SQL if riding is None else _ridden(riding.sql),
                 stream.id,
                 stream.height_next,
                 draft.header,
@@ -158,13 +166,13 @@ class LedgerStore:
                 [claim[2] for claim in ordered],
                 [claim[3] for claim in ordered],
                 [claim[4] for claim in ordered],
-                *(batch or ()),
+                *(riding.args if riding is not None else ()),
                 commit=True,
             )
         except UniqueViolated as error:
             if error.constraint.startswith(("block", "batch")):
                 raise BlockConflict("the height is taken") from error
-            raise ClaimConflict("a request id is claimed already") from error
+            raise ClaimConflict("a request id, or what rides, is claimed already") from error
 
     async def open_stream(self, stream: Place, *, opened_us: int, predecessor: bytes | None) -> None:
         """Insert a new stream."""
@@ -269,6 +277,11 @@ def split_entries(data: bytes) -> list[bytes]:
         out.append(data[at + 4 : end])
         at = end
     return out
+
+
+@cache
+def _ridden(sql: str) -> str:
+    return _BLOCK_AND_CLAIMS.format(rider=sql)
 
 
 def _claim_order(claim: Claim) -> tuple[bytes, str, int]:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from gateway.store.errors import StoreUnavailable
+from gateway.store.ledger import Riding
 from gateway.store.ledger_entries import Connection
 
 PROJECTOR_LOCK: Final = 0x5345_4B49_5056  # "SEKIPV"
@@ -50,6 +51,11 @@ order by ahead, stream
 """
 
 
+_RIDING: Final = """, p as (
+  insert into provision.batch (stream, height, year, at_us, subjects, sealed) values ($1, $2, $12, $13, $14, $15)
+)"""
+
+
 class Batch(NamedTuple):
     """What one block provided: 16 bytes of subject token a record, and the details under one seal."""
 
@@ -57,6 +63,10 @@ class Batch(NamedTuple):
     at_us: int
     subjects: bytes
     sealed: bytes
+
+    def riding(self) -> Riding:
+        """As it goes in with its block."""
+        return Riding(_RIDING, self)
 
 
 class StoredBatch(NamedTuple):

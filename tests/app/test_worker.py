@@ -11,6 +11,7 @@ from certs.names import LineName
 from gateway.app import worker as module
 from gateway.app.worker import Centre, Worker
 from gateway.directory.policy import Granted
+from gateway.inquiry.service import InquiryService
 from protocol.centre import RequestsReceived
 from protocol.messages import InquiryByCode, Request, RequestBatch, encode
 from protocol.outcomes import Outcome
@@ -64,7 +65,7 @@ class Line:
 
 def make_worker(gauges: Gauges | None = None) -> Worker:
     directory = SimpleNamespace(version=1, standing=lambda *_: Standing())
-    return Worker(
+    worker = Worker(
         centre=Centre(role="inquiry", environment="test", slot=0, slots=1),
         material=SimpleNamespace(),  # type: ignore[arg-type]
         directory=lambda: directory,  # type: ignore[arg-type,return-value]
@@ -72,6 +73,8 @@ def make_worker(gauges: Gauges | None = None) -> Worker:
         gauges=gauges or Gauges(),
         connections_max=10,
     )
+    worker.use(InquiryService.__new__(InquiryService))  # its policy and its choice of lane; no lane runs here
+    return worker
 
 
 def ask(worker: Worker, line: Line, *ids: bytes, deadline_ms: int = 1000) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from gateway.app.keys import YearKeys
+from gateway.app.year_keys import YearKeys
 from gateway.store.pool import open_database
 from gateway.store.provision import ProvisionStore
 from hsm.software import SoftwareKeystore

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from gateway.directory.model import Document, NoticeDeadlines, Scope, Stop, Suspension, Terms
-from gateway.directory.notices import DAYS_NAMED_MAX, notices_between
+from gateway.directory.notices import notices_between
+from gateway.directory.words import DAYS_NAMED_MAX
 from protocol.messages import NoticeKind
 from tests.directory.sample import CONTRACT, DOCUMENT, NOON, OFFICE, changed, us, with_contract
 

@@ -105,7 +105,7 @@ BAD: list[tuple[str, str, str, str]] = [
     ("vehicle-67 = [1, 2, 3]", "vehicle-67 = []", "contract mlit inquiry 2019-04-01", "affairs"),
     ("vehicle-67 = [1, 2, 3]", 'vehicle-67 = ["a"]', "[[contract]] 1", "affairs[...][0]"),
     ('methods = ["immediate"]', 'methods = ["batch"]', "[[contract]] 1", "methods[0]"),
-    ('role = "inquiry"', 'role = "certificate"', "contract mlit certificate 2019-04-01", "role"),
+    ('role = "inquiry"', 'role = "certificate"', "[[contract]] 1", "terms.commission"),
     (
         'role = "inquiry"',
         'role = "inquiry"\nvalid_until = 2018-01-01',

@@ -80,16 +80,20 @@ class Providing(Writer):
         claims = [Claim(e.party, e.request_id, 0, e.request_commitment, i) for i, e in enumerate(entries)]
         provided = [(i, each) for i, (_, each) in enumerate(pairs) if each is not None]
         self._nonce += 1
-        batch = None
+        riding = None
         if provided:
-            batch = keys_of_year(year).batch(
-                provided,
-                stream=self.stream.id,
-                height=self.stream.height_next,
-                at_us=at_us,
-                nonce=self._nonce.to_bytes(12, "big"),
+            riding = (
+                keys_of_year(year)
+                .batch(
+                    provided,
+                    stream=self.stream.id,
+                    height=self.stream.height_next,
+                    at_us=at_us,
+                    nonce=self._nonce.to_bytes(12, "big"),
+                )
+                .riding()
             )
-        return draft, self.centre.block.sign(draft.to_sign), "block-1", claims, batch
+        return draft, self.centre.block.sign(draft.to_sign), "block-1", claims, riding
 
     async def provide(self, *pairs, year):
         """Commit a block."""

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 from gateway.inquiry.changes import ChangeReason, Group
 from gateway.inquiry.codes import (
     code_check_digit,
-    municipality_check_digit,
-    municipality_is_valid,
     my_number_check_digit,
     my_number_is_valid,
     require_code,
@@ -19,6 +17,7 @@ from gateway.inquiry.codes import (
 )
 from gateway.inquiry.errors import FieldInvalid
 from gateway.peers.ministry.showing import REASONS
+from protocol import municipality_code
 
 
 @given(st.integers(0, 10**11 - 1))
@@ -33,8 +32,8 @@ def test_one_last_digit_fits_a_my_number_and_it_follows_the_ordinance(number: in
 @given(st.integers(0, 10**5 - 1))
 def test_one_last_digit_fits_a_municipality(number: int) -> None:
     body = f"{number:05d}"
-    fitting = {last for last in "0123456789" if municipality_is_valid(body + last)}
-    assert fitting == {municipality_check_digit(body)}
+    fitting = {last for last in "0123456789" if municipality_code.is_valid(body + last)}
+    assert fitting == {municipality_code.check_digit(body)}
 
 
 @given(st.integers(0, 10**11 - 1), st.integers(0, 10), st.integers(1, 9))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.inquiry.answering import answer_by_code, answer_by_name
 from gateway.inquiry.births import is_date
-from gateway.inquiry.codes import code_check_digit, code_is_valid, code_remainder, municipality_is_valid
+from gateway.inquiry.codes import code_check_digit, code_is_valid, code_remainder
 from gateway.inquiry.errors import KeyMissing, RegisterCorrupt
 from gateway.inquiry.index import birth_token, code_token, name_tokens, query_tokens, town_token
 from gateway.inquiry.record import (
@@ -23,7 +23,7 @@ from gateway.inquiry.record import (
 from gateway.inquiry.sealing import RegisterKeys
 from gateway.inquiry.synthetic import MUNICIPALITIES, absent_code, birth_in_words, codes, residents
 from gateway.store.register import SealedRow
-from protocol import limits
+from protocol import limits, municipality_code
 from protocol.messages import Answer, InquiryByCode, InquiryByName, Refusal
 from protocol.outcomes import Outcome
 from tests.inquiry.kit import KEYS
@@ -87,7 +87,7 @@ def test_text_that_is_no_code_is_not_valid(code: str) -> None:
 def test_packaged_municipalities_have_fitting_check_digits() -> None:
     assert len(MUNICIPALITIES) >= 60
     assert len({place.code for place in MUNICIPALITIES}) == len(MUNICIPALITIES)
-    assert all(municipality_is_valid(place.code) for place in MUNICIPALITIES)
+    assert all(municipality_code.is_valid(place.code) for place in MUNICIPALITIES)
     published = [  # DOMAIN 2.2
         "121002",
         "121011",
@@ -102,8 +102,8 @@ def test_packaged_municipalities_have_fitting_check_digits() -> None:
         "011002",
         "281000",
     ]
-    assert all(municipality_is_valid(code) for code in published)
-    assert not municipality_is_valid("121012")
+    assert all(municipality_code.is_valid(code) for code in published)
+    assert not municipality_code.is_valid("121012")
 
 
 def test_synthetic_residents_are_the_same_for_a_seed_marked_and_different_from_each_other() -> None:

@@ -6,7 +6,7 @@ import hashlib
 import msgspec
 import pytest
 
-from gateway.app.keys import YearKeys
+from gateway.app.year_keys import YearKeys
 from gateway.inquiry.history import project_all
 from gateway.inquiry.provision import YearGone
 from gateway.inquiry.reading import OfSubject, Period, Reading, read

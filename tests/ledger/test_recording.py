@@ -9,8 +9,7 @@ import trio
 from gateway.ledger.recording import Final, Recorder
 from gateway.ledger.stream import Stream
 from gateway.store.errors import StoreUnavailable
-from gateway.store.ledger import ClaimConflict
-from gateway.store.provision import Batch
+from gateway.store.ledger import ClaimConflict, Riding
 from protocol.messages import Response
 from tests.ledger.building import T0_US, Centre
 
@@ -22,11 +21,11 @@ class Store:
         self.taken = set(taken)
         self.committed = []
 
-    async def commit(self, draft, signature, key_id, claims, batch=None):
+    async def commit(self, draft, signature, key_id, claims, riding=None):
         await trio.lowlevel.checkpoint()
         if any(claim.request_id in self.taken for claim in claims):
             raise ClaimConflict
-        self.committed.append((draft.stream.height_next, [claim.request_id for claim in claims], batch))
+        self.committed.append((draft.stream.height_next, [claim.request_id for claim in claims], riding))
 
     async def taken_claims(self, wanted):
         await trio.lowlevel.checkpoint()
@@ -34,7 +33,7 @@ class Store:
 
 
 class Rider:
-    """A batch that says which finals it was made of."""
+    """What rides says which finals it was made of."""
 
     def __init__(self, error=None):
         self.error = error
@@ -44,7 +43,7 @@ class Rider:
         if self.error is not None:
             raise self.error
         provided = b"".join([final.provided for final in finals if final.provided is not None])
-        return Batch(2026, at_us, provided, b"%d" % height) if provided else None
+        return Riding(", e as (select 1)", (at_us, provided, height)) if provided else None
 
 
 class Ends:
@@ -90,20 +89,20 @@ def _recorder(store, rider, ends):
 
 
 @pytest.mark.trio
-async def test_the_batch_is_of_the_finals_that_are_left_and_of_the_blocks_place():
+async def test_what_rides_is_of_the_finals_that_are_left_and_of_the_blocks_place():
     ends, store = Ends(), Store(taken=[(2).to_bytes(16, "big")])
     recorder = _recorder(store, Rider(), ends)
     finals = [_final(ends, n, provided) for n, provided in ((1, b"one"), (2, b"two"), (3, None), (4, b"four"))]
     await recorder.work(finals)
     await recorder.work([_final(ends, 5)])
-    ((height, ids, batch), (next_height, _, nothing)) = store.committed
-    assert (height, batch, len(ids)) == (0, Batch(2026, T0_US, b"onefour", b"0"), 3)
+    ((height, ids, riding), (next_height, _, nothing)) = store.committed
+    assert (height, riding, len(ids)) == (0, Riding(", e as (select 1)", (T0_US, b"onefour", 0)), 3)
     assert (next_height, nothing) == (1, None)
     assert ends.lost == [finals[1]]
 
 
 @pytest.mark.trio
-async def test_a_block_whose_batch_cannot_be_made_is_not_written_and_nothing_of_it_is_released():
+async def test_a_block_whose_riding_cannot_be_made_is_not_written_and_nothing_of_it_is_released():
     ends, store, rider = Ends(), Store(), Rider(StoreUnavailable("the year's key cannot be read"))
     recorder = _recorder(store, rider, ends)
     finals = [_final(ends, 1, b"one"), _final(ends, 2)]
@@ -111,4 +110,4 @@ async def test_a_block_whose_batch_cannot_be_made_is_not_written_and_nothing_of_
     assert (store.committed, ends.released, ends.failed) == ([], [], finals)
     rider.error = None
     await recorder.work([_final(ends, 1, b"one")])
-    assert [each[2].subjects for each in store.committed] == [b"one"]
+    assert [each[2].args[1] for each in store.committed] == [b"one"]

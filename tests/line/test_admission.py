@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from gateway.directory.policy import Granted, Refused
+from gateway.inquiry.service import InquiryService
 from gateway.line.admission import admit
 from protocol import limits
 from protocol.messages import Operation, Refusal, Request, Transient
@@ -36,7 +37,7 @@ class _Origin:
 def _admit(*requests: Request):  # type: ignore[no-untyped-def]
     return admit(
         list(requests), origin=_Origin(), party="p", line="l", standing=_Standing(),  # type: ignore[arg-type]
-        now_ms=NOW_MS, arrived=100.0,
+        decide=InquiryService.decide, now_ms=NOW_MS, arrived=100.0,
     )  # fmt: skip
 
 

@@ -15,11 +15,13 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from protocol.handshake import read_hello, read_welcome
-from protocol.ledger import decode_entry, decode_header, encode_entry, encode_header
+from protocol.ledger import CertificateEntry, decode_entry, decode_header, encode_entry, encode_header
 from protocol.receipt import decode_receipt, encode_receipt, verify_receipt
 from protocol.trust import decode_trust, encode_trust
 from tests.vectors import make
@@ -235,6 +237,67 @@ def test_a_receipt_and_its_trust_bundle() -> None:
     assert (entry[4], entry[14]) == (asked, hmac.digest(opening["key"], answer, "sha256"))
 
 
+def hpke_open(sealed: bytes, private: bytes, info: bytes) -> bytes:
+    """RFC 9180 base mode: DHKEM(X25519, HKDF-SHA256) 0x0020, HKDF-SHA256 0x0001, AES-256-GCM 0x0002; first message."""
+
+    def extract(salt: bytes, suite: bytes, label: bytes, ikm: bytes) -> bytes:
+        return hmac.digest(salt or bytes(32), b"HPKE-v1" + suite + label + ikm, "sha256")
+
+    def expand(prk: bytes, suite: bytes, label: bytes, info: bytes, length: int) -> bytes:
+        labelled = length.to_bytes(2, "big") + b"HPKE-v1" + suite + label + info
+        return HKDFExpand(hashes.SHA256(), length, labelled).derive(prk)
+
+    key, enc, ciphertext = X25519PrivateKey.from_private_bytes(private), sealed[:32], sealed[32:]
+    kem, hpke = b"KEM\0\x20", b"HPKE\0\x20\0\1\0\2"
+    shared = key.exchange(X25519PublicKey.from_public_bytes(enc))
+    eae = extract(b"", kem, b"eae_prk", shared)
+    secret = expand(eae, kem, b"shared_secret", enc + key.public_key().public_bytes_raw(), 32)
+    psk_id, info_hash = extract(b"", hpke, b"psk_id_hash", b""), extract(b"", hpke, b"info_hash", info)
+    schedule = b"\0" + psk_id + info_hash
+    prk = extract(secret, hpke, b"secret", b"")
+    return AESGCM(expand(prk, hpke, b"key", schedule, 32)).decrypt(
+        expand(prk, hpke, b"base_nonce", schedule, 12), ciphertext, b""
+    )
+
+
+def test_a_certificate_from_session_to_page() -> None:
+    v = load("certificate")
+    session, statement = msgpack.unpackb(x(v["session"])), msgpack.unpackb(x(v["statement"]))
+    assert x(v["session_to_sign"]) == context(b"kiosk-session") + msgpack.packb([session, x(v["nonce"])])
+    told, signature = msgpack.unpackb(x(v["apply_body"]))
+    assert told == statement
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), session[2])
+    point.verify(encode_dss_signature(r, s), context(b"application") + x(v["statement"]), ec.ECDSA(hashes.SHA256()))
+    erased = msgpack.packb([x(v["application"]), v["erased_at_us"]])
+    assert x(v["erasure_to_sign"]) == context(b"erasure") + erased
+
+    manifest = msgpack.unpackb(x(v["manifest"]))
+    check_es256(x(v["manifest_public_spki"]), x(v["manifest_signature"]), context(b"manifest") + x(v["manifest"]))
+    assert manifest[2] == statement[0] == x(v["application"])
+    assert manifest[3] == hashlib.sha256(x(v["session"])).digest()
+    assert manifest[4] == hashlib.sha256(x(v["statement"])).digest()
+    assert manifest[14] == hashlib.sha256(x(v["sealed"])).digest()
+    info = context(b"document") + x(v["application"]) + manifest[3]
+    salt, pdf = msgpack.unpackb(hpke_open(x(v["sealed"]), x(v["seal_private"]), info))
+    assert (salt, pdf) == (x(v["salt"]), x(v["pdf"]))
+
+    def salted(number: int, content: bytes) -> bytes:
+        return hashlib.sha256(context(b"salted") + salt + number.to_bytes(2, "big") + content).digest()
+
+    assert manifest[13] == salted(0, pdf)
+    assert manifest[12] == [salted(n, x(code)) for n, code in enumerate(v["page_codes"], start=1)]
+    for number, (code, page) in enumerate(zip(v["page_codes"], v["page_statements"], strict=True), start=1):
+        assert x(code)[:3] == b"SK1"
+        assert x(code)[67:] == x(page)
+        check_es256(x(v["manifest_public_spki"]), x(code)[3:67], context(b"page") + x(page))
+        fields = msgpack.unpackb(x(page))
+        assert (fields[3], fields[6], fields[7]) == (x(v["application"]), number, 2)
+
+    entry = msgpack.unpackb(x(v["entry"]))
+    assert (len(entry), entry[0], entry[17][0], entry[17][1]) == (18, 2, x(v["application"]), 4)
+
+
 # --- our own codec agrees
 
 
@@ -253,6 +316,9 @@ def test_our_codec_reads_them() -> None:
     for entry in map(x, v["entries"]):
         assert encode_entry(decode_entry(entry)) == entry
     assert encode_header(decode_header(x(v["next_header"]))) == x(v["next_header"])
+    completed = decode_entry(x(load("certificate")["entry"]))
+    assert isinstance(completed, CertificateEntry)
+    assert encode_entry(completed) == x(load("certificate")["entry"])
     v = load("receipt")
     trust = decode_trust(x(v["trust_bundle"]))
     receipt = decode_receipt(x(v["receipt"]))

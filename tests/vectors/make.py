@@ -11,15 +11,52 @@ from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from protocol.application import Transition
 from protocol.approval import approval_digest
 from protocol.checkpoint import Checkpoint, NoteSignature, body_to_sign, format_note
 from protocol.commitment import commitment_key, month_of
+from protocol.document import (
+    Document,
+    DocumentError,
+    Field,
+    Manifest,
+    PageStatement,
+    encode_manifest,
+    encode_page,
+    manifest_to_sign,
+    open_document,
+    page_code,
+    page_to_sign,
+    salted,
+    seal_document,
+    session_digest,
+    statement_digest,
+)
 from protocol.envelope import pack
 from protocol.frames import FrameType, encode_frame
 from protocol.handshake import Hello, Welcome, encode, hello_to_sign, welcome_to_sign
+from protocol.issuance import (
+    Apply,
+    KioskSession,
+    Statement,
+    erasure_to_sign,
+    session_to_sign,
+    statement_to_sign,
+)
 from protocol.keys import Algorithm, KeysError, context
-from protocol.ledger import BLOCK_CONTEXT, close_header, decode_entry, encode_header, header_hash
+from protocol.ledger import (
+    BLOCK_CONTEXT,
+    CertificateEntry,
+    Delivery,
+    close_header,
+    decode_entry,
+    encode_entry,
+    encode_header,
+    header_hash,
+)
 from protocol.merkle import Tree
 from protocol.messages import (
     Approve,
@@ -219,11 +256,110 @@ def make_approval_vector(frozen: Frozen) -> dict[str, Any]:
     }
 
 
+def make_certificate_vector(frozen: Frozen) -> dict[str, Any]:
+    """A session, an application, a document of two pages, its manifest, and the entry of its completion."""
+    seal_key = X25519PrivateKey.from_private_bytes(hashlib.sha256(b"kiosk seal").digest())
+    session_signer, town = Signer("kiosk session"), Signer("manifest-2026")
+    point = session_signer.private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    session = KioskSession("operator-1", "kiosk-1", point, seal_key.public_key().public_bytes_raw())
+    application, nonce, pseudonym = make_id(20), bytes(range(40)), bytes(range(16))
+    statement = Statement(application, "121002", "juminhyo", 3, 2, NOW_US)
+    signed = frozen.sign("statement", session_signer, statement_to_sign(statement))
+    document = Document(bytes(range(32)), b"%PDF-1.7 synthetic")
+    pages, codes = [], []
+    for number, text in enumerate(("見本 花子", "見本 太郎"), start=1):
+        page = encode_page(
+            PageStatement(
+                1,
+                "121002",
+                "juminhyo",
+                application,
+                pseudonym,
+                "第000001号",
+                number,
+                2,
+                NOW_US,
+                town.key_id,
+                [Field("氏名", text)],
+            )
+        )
+        pages.append(page)
+        codes.append(page_code(page, frozen.sign(f"page {number}", town, page_to_sign(page))))
+    sealed = bytes.fromhex(frozen.before.get("sealed", ""))
+    try:
+        kept = open_document(sealed, key=seal_key, application=application, session=session) == document
+    except DocumentError:
+        kept = False
+    if not kept:  # HPKE is randomised: what is frozen stays as long as it opens
+        sealed = seal_document(document, application=application, session=session)
+    manifest = encode_manifest(
+        Manifest(
+            1,
+            "121002",
+            application,
+            session_digest(session),
+            statement_digest(statement),
+            pseudonym,
+            "juminhyo",
+            3,
+            2,
+            "第000001号",
+            "kit-2026.1",
+            NOW_US,
+            [salted(document.salt, number, code) for number, code in enumerate(codes, start=1)],
+            salted(document.salt, 0, document.pdf),
+            hashlib.sha256(sealed).digest(),
+        )
+    )
+    entry = CertificateEntry(
+        2,
+        "operator-1",
+        "relay-1",
+        make_id(21),
+        bytes(32),
+        int(Operation.COMPLETE),
+        "juminhyo",
+        0,
+        "city-1",
+        int(Outcome.COMPLETED),
+        1,
+        600,
+        230,
+        1,
+        bytes(32),
+        NOW_US,
+        None,
+        Delivery(application, int(Transition.COMPLETED), 2, NOW_US, "2026-04-01", "store-1", "kiosk-1"),
+    )
+    return {
+        "seal_private": seal_key.private_bytes_raw().hex(),
+        "session": encode(session).hex(),
+        "nonce": nonce.hex(),
+        "session_to_sign": session_to_sign(session, nonce).hex(),
+        "statement": encode(statement).hex(),
+        "apply_body": encode(Apply(statement, signed)).hex(),
+        "erasure_to_sign": erasure_to_sign(application, NOW_US).hex(),
+        "application": application.hex(),
+        "erased_at_us": NOW_US,
+        "manifest_public_spki": town.der.hex(),
+        "salt": document.salt.hex(),
+        "pdf": document.pdf.hex(),
+        "page_statements": [page.hex() for page in pages],
+        "page_codes": [code.hex() for code in codes],
+        "sealed": sealed.hex(),
+        "manifest": manifest.hex(),
+        "manifest_signature": frozen.sign("manifest", town, manifest_to_sign(manifest)).hex(),
+        "entry": encode_entry(entry).hex(),
+        "signatures": frozen.signatures,
+    }
+
+
 MAKERS = {
     "handshake": make_handshake,
     "block": make_block_vector,
     "receipt": make_receipt_vector,
     "approval": make_approval_vector,
+    "certificate": make_certificate_vector,
 }
 
 

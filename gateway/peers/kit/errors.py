@@ -10,7 +10,7 @@ class KitError(Exception):
 
 
 class TextRefused(KitError):  # noqa: N818 - named after the fact
-    """A certificate that cannot be printed as the register has it; the resident is sent to the counter. Field: field."""
+    """A certificate that cannot be printed as the register has it; send the resident to the counter. Field: field."""
 
     code = "text-refused"
 

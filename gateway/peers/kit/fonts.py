@@ -37,6 +37,11 @@ PACKAGES: Final = ("pylopdf_fonts_jp",)
 _SELECTORS: Final = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
 
 
+def is_selector(code: int) -> bool:
+    """Whether this character chooses a variant (IVS, SVS) of the one before it."""
+    return any(code in selectors for selectors in _SELECTORS)
+
+
 class CharacterMap:
     """Which characters and variants a TrueType or OpenType font holds. Raises: FontMissing when it has no such map."""
 
@@ -61,7 +66,7 @@ class CharacterMap:
         before = ""
         for char in text:
             code = ord(char)
-            if any(code in selectors for selectors in _SELECTORS):
+            if is_selector(code):
                 if not before or not self._holds_variant(ord(before), code):
                     return False
                 before = ""
@@ -118,7 +123,7 @@ def find_typeface(files: tuple[Path, ...] = ()) -> Typeface:
     for places, system in ((files, False), ((), True), (_packaged(), False)):
         if not places and not system:
             continue
-        folders: list[str | Path | bytes] = [each if each.is_dir() else each.parent for each in places]
+        folders = [each if each.is_dir() else each.parent for each in places]
         fonts = typst.Fonts(include_system_fonts=system, include_embedded_fonts=False, font_paths=folders)
         known = {each.family: each.path for each in fonts.fonts() if each.path}
         family = next((each for each in FAMILIES if each in known), None)

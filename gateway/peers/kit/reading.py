@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import pypdfium2
+import pypdfium2  # type: ignore[import-untyped]
 import zxingcpp
 from PIL import Image
 
@@ -35,6 +35,7 @@ _POINTS_PER_MM: Final = 72 / 25.4
 _CROP_MARGIN_MM: Final = 4.0
 _CROP_DPI: Final = 200
 _PAGE_DPI: Final = 250
+_QR: Final = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
 _LIBRARY: Final = threading.Lock()
 
 
@@ -141,5 +142,5 @@ def _draw(page: pypdfium2.PdfPage, dpi: int, crop_mm: tuple[float, float, float,
 
 
 def _decode(picture: Image.Image) -> list[bytes]:
-    found = zxingcpp.read_barcodes(picture, formats=zxingcpp.BarcodeFormat.QRCode)
+    found = zxingcpp.read_barcodes(picture, formats=_QR)
     return [bytes(each.bytes) for each in found if each.bytes.startswith(PAGE_PREFIX)]

@@ -23,7 +23,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import typst
@@ -34,7 +34,6 @@ from gateway.peers.kit import KIT
 from gateway.peers.kit.content import IMPRESSION_BYTES_MAX, Certificate, near_edge
 from gateway.peers.kit.errors import GlyphMissing, PictureInvalid, RenderingFailed, TextTooLong
 from gateway.peers.kit.fonts import find_typeface
-from protocol.certificates import Kind
 from protocol.document import DocumentError, PageStatement, encode_page, page_code, page_to_sign
 from protocol.keys import context
 
@@ -43,7 +42,7 @@ CODE_PLACE_MM: Final = (18.0, 243.0, 40.0)
 PDF_MARK: Final = b"%SEKISHO-1 "
 IMPRESSION_PIXELS_MAX: Final = 1_000
 NOTES: Final = (
-    "二次元コードには、この頁の記載事項と発行者の署名が入っています。複写すると「複写」の文字が浮き出ます。",
+    "二次元コードに記載事項と署名が入っています。複写すると「複写」の文字が浮き出ます。",
     f"試験用に作られた架空の証明書です。効力はありません。 / Synthetic, of no effect. ({KIT})",
 )
 _TEMPLATE: Final = Path(__file__).parent / "templates" / "certificate.typ"
@@ -196,12 +195,11 @@ def _code(certificate: Certificate, number: int, sign: Callable[[bytes], bytes],
 def _qr(code: bytes) -> bytes:
     """The code as a PNG of one pixel a module; error correction M (15 %) while a camera still resolves the modules."""
     level = "M" if len(code) <= 666 else "L"  # version 20 at most, 97 modules, at M; then version 23 at L
-    image = zxingcpp.create_barcode(code, zxingcpp.BarcodeFormat.QRCode, ec_level=level).to_image(
-        scale=1, add_quiet_zones=False
-    )
-    height, width = image.shape
+    barcode = zxingcpp.create_barcode(code, zxingcpp.BarcodeFormat.QRCode, ec_level=level)
+    modules: Any = barcode.to_image(scale=1, add_quiet_zones=False)  # a buffer, which its types do not say
+    height, width = modules.shape
     out = io.BytesIO()
-    Image.frombuffer("L", (width, height), bytes(image), "raw", "L", 0, 1).convert("1").save(out, "PNG")
+    Image.frombuffer("L", (width, height), bytes(modules), "raw", "L", 0, 1).convert("1").save(out, "PNG")
     return out.getvalue()
 
 

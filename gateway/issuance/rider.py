@@ -1,0 +1,34 @@
+"""What rides with a block: the steps of applications that its entries record. So neither stands without the other.
+
+Source: DESIGN sections 2 and 10.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.issuance.states import MONEY, Move
+from gateway.store.issuance import riding
+from gateway.store.ledger import Riding
+
+
+class _Final(Protocol):
+    @property
+    def provided(self) -> object | None: ...
+
+
+async def issuance_rider(finals: Sequence[_Final], *, stream: bytes, height: int, at_us: int) -> Riding | None:  # noqa: ARG001
+    """The block's rider (gateway.ledger.recording.Rider); None when its entries move no application."""
+    moves = [(index, each.provided) for index, each in enumerate(finals) if isinstance(each.provided, Move)]
+    if not moves:
+        return None
+    return riding(
+        openings=[move.opening for _, move in moves if move.opening is not None],
+        events=[move.event(index) for index, move in moves],
+        documents=[(move.application, move.sealed, move.expires_at_us) for _, move in moves if move.sealed is not None],
+        due=[
+            (move.application, move.transition, move.municipality, move.at_us)
+            for _, move in moves
+            if move.transition in MONEY
+        ],
+        erased=[move.application for _, move in moves if move.erases],
+    )

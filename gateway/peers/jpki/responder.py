@@ -1,0 +1,179 @@
+"""The test card authority's OCSP responder: what the register says of one certificate, signed, over HTTP.
+
+    POST /ocsp    GET /ocsp/<base64 of the request>    GET /crl.der
+
+Answers are signed by the delegated responder's key, bear the nonce that was asked with, and hold for five minutes.
+While it serves, it writes the revocation list anew every hour.
+Source: RFC 6960, 4 and appendix A; RFC 9654; DOMAIN 2.8.
+"""
+
+import base64
+import binascii
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import trio
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import ocsp
+from hypercorn.config import Config
+from hypercorn.trio import serve
+from quart import Response, request
+from quart_trio import QuartTrio
+
+from gateway.peers.jpki.authority import Signer, load_signer, write_crl
+from gateway.peers.jpki.store import CardRecord, Register
+
+REQUEST_BYTES_MAX: Final = 4 << 10
+NONCE_BYTES_MAX: Final = 128  # RFC 9654, 2.1
+ANSWER_LASTS: Final = timedelta(minutes=5)
+CRL_EVERY_S: Final = 3600.0
+GRACEFUL_TIMEOUT_S: Final = 2.0
+HOST: Final = "127.0.0.1"
+_MEDIA: Final = "application/ocsp-response"
+
+
+class Responder:
+    """Answers OCSP requests from an authority's register."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises: JpkiAbsent."""
+        self._register = Register(directory)
+        self._issuing = load_signer(directory, "issuing").certificate
+        self._signer: Signer = load_signer(directory, "responder")
+
+    def answer(self, data: bytes, now: datetime) -> bytes:
+        """The response (DER) to a request (DER); one that cannot be read gets the error that RFC 6960 has for it."""
+        try:
+            asked = ocsp.load_der_ocsp_request(data)
+            serial, algorithm = asked.serial_number, asked.hash_algorithm
+            nonce = _nonce(asked)
+        except (ValueError, TypeError, NotImplementedError, UnsupportedAlgorithm):
+            return _unsuccessful(ocsp.OCSPResponseStatus.MALFORMED_REQUEST)
+        name_hash, key_hash = self._issuer_hashes(algorithm)
+        if (asked.issuer_name_hash, asked.issuer_key_hash) != (name_hash, key_hash):
+            return _unsuccessful(ocsp.OCSPResponseStatus.UNAUTHORIZED)
+        status, revoked_at, reason = _status(self._register.card(serial))
+        this_update = now.replace(microsecond=0)
+        builder = (
+            ocsp.OCSPResponseBuilder()
+            .add_response_by_hash(
+                issuer_name_hash=name_hash,
+                issuer_key_hash=key_hash,
+                serial_number=serial,
+                algorithm=algorithm,
+                cert_status=status,
+                this_update=this_update,
+                next_update=this_update + ANSWER_LASTS,
+                revocation_time=revoked_at,
+                revocation_reason=reason,
+            )
+            .responder_id(ocsp.OCSPResponderEncoding.HASH, self._signer.certificate)
+            .certificates([self._signer.certificate])
+        )
+        if nonce is not None:
+            builder = builder.add_extension(x509.OCSPNonce(nonce), critical=False)
+        return builder.sign(self._signer.key, hashes.SHA384()).public_bytes(Encoding.DER)
+
+    def _issuer_hashes(self, algorithm: hashes.HashAlgorithm) -> tuple[bytes, bytes]:
+        """What a request names our issuing CA by: its name and its public key's bits, hashed."""
+        key = self._issuing.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise TypeError("the issuing CA's key is on a curve")
+        bits = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        return _hashed(self._issuing.subject.public_bytes(), algorithm), _hashed(bits, algorithm)
+
+
+async def serve_responder(
+    directory: Path,
+    *,
+    port: int,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> None:
+    """Serve on the loopback address until `stop` is set; started gets the port, of which 0 takes any.
+
+    Raises: JpkiAbsent; OSError when the port cannot be had.
+    """
+    config = Config()
+    config.bind = [f"{HOST}:{port}"]
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.graceful_timeout = GRACEFUL_TIMEOUT_S
+    config.include_server_header = False
+    app = make_app(directory, now)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_write_lists, directory, now)
+        async with trio.open_nursery() as serving:
+            addresses: list[str] = await serving.start(partial(serve, app, config, shutdown_trigger=stop.wait))
+            task_status.started(int(addresses[0].rsplit(":", 1)[1]))
+        nursery.cancel_scope.cancel()
+
+
+def make_app(directory: Path, now: Callable[[], datetime]) -> QuartTrio:
+    """The web application. Raises: JpkiAbsent."""
+    responder = Responder(directory)
+    app = QuartTrio(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = REQUEST_BYTES_MAX
+    app.url_map.merge_slashes = False  # base64 has slashes of its own
+
+    @app.post("/ocsp")
+    async def post() -> Response:
+        return Response(responder.answer(await request.get_data(as_text=False), now()), mimetype=_MEDIA)
+
+    @app.get("/ocsp/<path:encoded>")
+    async def get(encoded: str) -> Response:
+        try:
+            data = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            data = b""
+        return Response(responder.answer(data, now()), mimetype=_MEDIA)
+
+    @app.get("/crl.der")
+    async def crl() -> Response:
+        return Response((directory / "crl.der").read_bytes(), mimetype="application/pkix-crl")
+
+    return app
+
+
+async def _write_lists(directory: Path, now: Callable[[], datetime]) -> None:
+    while True:
+        write_crl(directory, now=now())
+        await trio.sleep(CRL_EVERY_S)
+
+
+def _status(card: CardRecord | None) -> tuple[ocsp.OCSPCertStatus, datetime | None, x509.ReasonFlags | None]:
+    if card is None:
+        return ocsp.OCSPCertStatus.UNKNOWN, None, None
+    if card.revoked_at is None or card.reason is None:
+        return ocsp.OCSPCertStatus.GOOD, None, None
+    return ocsp.OCSPCertStatus.REVOKED, card.revoked_at, x509.ReasonFlags[card.reason]
+
+
+def _nonce(asked: ocsp.OCSPRequest) -> bytes | None:
+    """Raises: ValueError for one that is too long."""
+    try:
+        nonce = asked.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
+    except x509.ExtensionNotFound:
+        return None
+    if not 0 < len(nonce) <= NONCE_BYTES_MAX:
+        raise ValueError(f"a nonce of {len(nonce)} bytes")
+    return nonce
+
+
+def _hashed(content: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
+    digest = hashes.Hash(algorithm)
+    digest.update(content)
+    return digest.finalize()
+
+
+def _unsuccessful(status: ocsp.OCSPResponseStatus) -> bytes:
+    return ocsp.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(Encoding.DER)

@@ -1,0 +1,269 @@
+"""The tables of applications: how they stand, what waits to be fetched, and what a block's statement writes of them.
+
+Every change of state is a row that the block's own statement inserts (`riding`), so that no state exists without its
+entry in the ledger and no entry without its state. Reading takes arrays: one round trip answers for all that wait.
+
+Not here: what a transition means (gateway.issuance), reports (issuance_reports) and incidents (issuance_incidents).
+Source: DESIGN sections 2, 7 and 10.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from gateway.store.ledger import Riding
+from protocol.limits import REPEATS_MAX
+
+SWEEP_ROWS: Final = 1_000
+"""Rows of one table that one sweep deletes at most: a sweep never holds others up for long."""
+
+_CLAIMS: Final = f"""
+select (select version from directory.version), c.commitment, c.stream, c.height, c.idx,
+  case when c.commitment is not null then
+    (select max(t.turn) from ledger.claim t where t.party = q.party and t.request_id = q.request_id
+     and t.turn <= {REPEATS_MAX}) end
+from unnest($1::text[], $2::bytea[]) with ordinality as q (party, request_id, o)
+left join lateral (
+  select c.commitment, c.stream, c.height, c.idx from ledger.claim c
+  where c.party = q.party and c.request_id = q.request_id and c.turn = 0 limit 1
+) c on true
+order by q.o
+"""  # noqa: S608  only our own constant is set in
+_APPLICATIONS: Final = """
+select a.application, a.operator, a.kiosk, a.municipality, a.card_type, a.pseudonym, a.kiosk_key, a.expires_at_us
+from unnest($1::bytea[]) as q (application)
+cross join lateral (select * from issuance.application a where a.application = q.application limit 1) a
+"""
+_EVENTS: Final = """
+select e.application, e.transition, e.stream, e.height, e.idx, e.at_us, e.request, e.answer, e.fee_yen,
+  e.commission_yen, e.terms, e.copies, e.yen, e.commission, e.deposited_at_us, e.store_day, e.store, e.place,
+  e.counterparty
+from unnest($1::bytea[]) as q (application)
+cross join lateral (select * from issuance.event e where e.application = q.application limit 32) e
+"""
+_PARTS: Final = """
+select substring(d.sealed from q.first for q.size)
+from unnest($1::bytea[], $2::int[], $3::int[]) with ordinality as q (application, first, size, o)
+left join issuance.document d on d.application = q.application
+order by q.o
+"""
+_SWEEP: Final = """
+delete from issuance.{table} where application in (
+  select application from issuance.{table} where expires_at_us <= $1 order by expires_at_us limit $2
+  for update skip locked)
+"""
+_RIDING: Final = """, ia as (
+  insert into issuance.application
+    (application, operator, kiosk, municipality, card_type, pseudonym, kiosk_key, nonce, expires_at_us)
+  select * from unnest($12::bytea[], $13::text[], $14::text[], $15::text[], $16::smallint[], $17::bytea[], $18::bytea[],
+    $19::bytea[], $20::bigint[])
+), ib as (
+  insert into issuance.authentication (application, body, expires_at_us)
+  select * from unnest($12::bytea[], $21::bytea[], $20::bigint[])
+), ic as (
+  insert into issuance.event (application, transition, stream, height, idx, at_us, request, answer, fee_yen,
+    commission_yen, terms, copies, yen, commission, deposited_at_us, store_day, store, place, counterparty)
+  select m.application, m.transition, $1, $2, m.idx, m.at_us, m.request, m.answer, m.fee_yen, m.commission_yen, m.terms,
+    m.copies, m.yen, m.commission, m.deposited_at_us, m.store_day, m.store, m.place,
+    m.counterparty
+  from unnest($22::bytea[], $23::smallint[], $24::int[], $25::bigint[], $26::bytea[], $27::bytea[], $28::int[],
+    $29::int[], $30::int[], $31::int[], $32::bigint[], $33::bigint[], $34::bigint[], $35::text[], $36::text[],
+    $37::smallint[], $38::text[])
+  as m (application, transition, idx, at_us, request, answer, fee_yen, commission_yen, terms, copies, yen, commission,
+    deposited_at_us, store_day, store, place, counterparty)
+), id as (
+  insert into issuance.document (application, sealed, expires_at_us)
+  select * from unnest($39::bytea[], $40::bytea[], $41::bigint[])
+), ie as (
+  insert into issuance.due (application, transition, municipality, at_us)
+  select * from unnest($42::bytea[], $43::smallint[], $44::text[], $45::bigint[])
+), if_ as (
+  delete from issuance.document where application = any($46::bytea[])
+), ig as (
+  delete from issuance.authentication where application = any($46::bytea[])
+)"""
+
+
+class Connection(Protocol):
+    """What is needed of a connection of the pool."""
+
+    async def fetch(self, sql: str, *args: object, commit: bool = False) -> list[Any]:
+        """Rows."""
+
+    async def execute(self, sql: str, *args: object, commit: bool = False) -> str:
+        """Status."""
+
+
+class ApplicationRow(NamedTuple):
+    """An authenticated application. kiosk_key: SPKI of its kiosk's certificate; times in microseconds."""
+
+    application: bytes
+    operator: str
+    kiosk: str
+    municipality: str
+    card_type: int
+    pseudonym: bytes
+    kiosk_key: bytes
+    expires_at_us: int
+
+
+class EventRow(NamedTuple):
+    """One transition that stands. The columns are explained in migration 0009."""
+
+    application: bytes
+    transition: int
+    stream: bytes
+    height: int
+    idx: int
+    at_us: int
+    request: bytes
+    answer: bytes
+    fee_yen: int = 0
+    commission_yen: int = 0
+    terms: int = 0
+    copies: int = 0
+    yen: int = 0
+    commission: int = 0
+    deposited_at_us: int = 0
+    store_day: str = ""
+    store: str = ""
+    place: int | None = None
+    counterparty: str = ""
+
+
+class IdSeen(NamedTuple):
+    """What the ledger knows of a request id: its first claim's commitment and place, and its highest turn."""
+
+    commitment: bytes
+    stream: bytes
+    height: int
+    idx: int
+    turn: int
+
+
+class Opening(NamedTuple):
+    """A new application: its row, the nonce it used up, and the body of AUTHENTICATE."""
+
+    row: ApplicationRow
+    nonce: bytes
+    body: bytes
+
+
+class IssuanceStore:
+    """Applications over one connection (or a Database). Raises the errors of gateway.store.errors."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def secret(self, name: str, create: Callable[[], Awaitable[tuple[bytes, str]]]) -> tuple[bytes, str]:
+        """A shared key as it is sealed ("nonce", "pseudonym"), and the key that sealed it; made where there is none."""
+        read = "select sealed, key_id from issuance.secret where name = $1"
+        rows = await self._connection.fetch(read, name)
+        if not rows:
+            sealed, key_id = await create()
+            await self._connection.execute(
+                "insert into issuance.secret (name, sealed, key_id) values ($1, $2, $3) on conflict do nothing",
+                name,
+                sealed,
+                key_id,
+                commit=True,
+            )
+            rows = await self._connection.fetch(read, name)
+        return rows[0][0], rows[0][1]
+
+    async def claims(self, asked: Sequence[tuple[str, bytes]]) -> tuple[int | None, list[IdSeen | None]]:
+        """The directory's version, and what is known of each (party, request id), in the order asked."""
+        rows = await self._connection.fetch(_CLAIMS, [each[0] for each in asked], [each[1] for each in asked])
+        return rows[0][0], [None if row[1] is None else IdSeen(*row[1:]) for row in rows]
+
+    async def states(self, applications: Sequence[bytes]) -> dict[bytes, tuple[ApplicationRow, list[EventRow]]]:
+        """Those of the applications that exist, with what stands of each. Give each id once."""
+        if not applications:
+            return {}
+        wanted = list(applications)
+        # Events last: one that is committed in between is seen, and its application is there already.
+        found: dict[bytes, tuple[ApplicationRow, list[EventRow]]] = {
+            row[0]: (ApplicationRow(*row), []) for row in await self._connection.fetch(_APPLICATIONS, wanted)
+        }
+        events: list[EventRow] = [EventRow(*row) for row in await self._connection.fetch(_EVENTS, wanted)]
+        for event in events:
+            if event.application in found:
+                found[event.application][1].append(event)
+        return found
+
+    async def authentications(self, applications: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The AUTHENTICATE bodies that are still kept."""
+        rows = await self._connection.fetch(
+            "select application, body from issuance.authentication where application = any($1::bytea[])",
+            list(applications),
+        )
+        return {row[0]: row[1] for row in rows}
+
+    async def parts(self, wanted: Sequence[tuple[bytes, int, int]]) -> list[bytes | None]:
+        """Bytes of sealed documents: (application, first byte from 0, count) each; None where no document is kept."""
+        rows = await self._connection.fetch(
+            _PARTS, [each[0] for each in wanted], [each[1] + 1 for each in wanted], [each[2] for each in wanted]
+        )
+        return [row[0] for row in rows]
+
+    async def sweep(self, at_us: int) -> tuple[int, int]:
+        """Destroy documents and authentications that have expired. Returns: how many of each."""
+        counts = []
+        for table in ("document", "authentication"):
+            status = await self._connection.execute(_SWEEP.format(table=table), at_us, SWEEP_ROWS, commit=True)
+            counts.append(int(status.rpartition(" ")[2]))
+        return counts[0], counts[1]
+
+
+def riding(
+    *,
+    openings: Sequence[Opening],
+    events: Sequence[EventRow],
+    documents: Sequence[tuple[bytes, bytes, int]],
+    due: Sequence[tuple[bytes, int, str, int]],
+    erased: Sequence[bytes],
+) -> Riding:
+    """What goes in with a block. An event's stream and height are the block's own, whatever its row says.
+
+    documents: (application, sealed bytes, expires_at_us); due: (application, transition, municipality, at_us); erased:
+    applications whose document and authentication are destroyed with this block.
+    """
+    rows = [each.row for each in openings]
+    return Riding(
+        _RIDING,
+        (
+            [row.application for row in rows],
+            [row.operator for row in rows],
+            [row.kiosk for row in rows],
+            [row.municipality for row in rows],
+            [row.card_type for row in rows],
+            [row.pseudonym for row in rows],
+            [row.kiosk_key for row in rows],
+            [each.nonce for each in openings],
+            [row.expires_at_us for row in rows],
+            [each.body for each in openings],
+            [e.application for e in events],
+            [e.transition for e in events],
+            [e.idx for e in events],
+            [e.at_us for e in events],
+            [e.request for e in events],
+            [e.answer for e in events],
+            [e.fee_yen for e in events],
+            [e.commission_yen for e in events],
+            [e.terms for e in events],
+            [e.copies for e in events],
+            [e.yen for e in events],
+            [e.commission for e in events],
+            [e.deposited_at_us for e in events],
+            [e.store_day for e in events],
+            [e.store for e in events],
+            [e.place for e in events],
+            [e.counterparty for e in events],
+            *_columns(documents, 3),
+            *_columns(due, 4),
+            list(erased),
+        ),
+    )
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    return [[row[n] for row in rows] for n in range(width)]
