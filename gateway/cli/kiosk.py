@@ -85,7 +85,7 @@ async def _serve(
     port: int | None,
     relay_port: int | None,
     show_tray: bool,
-    faults: tuple[str, ...],  # noqa: FBT001
+    faults: tuple[str, ...],
 ) -> None:
     from gateway.peers.kiosk.serving import serve_kiosk  # the other commands need no web framework
 
@@ -130,9 +130,7 @@ def run(
 async def _run(data: Path, card: Path, wish: Wish, relay_port: int | None, faults: tuple[str, ...]) -> bool:
     power = PowerSwitch()
     async with running_kiosk(open_kiosk(data), relay_port=relay_port, cards={card.stem: card}, power=power) as running:
-        with trio.move_on_after(CONNECTED_S):
-            while not running.link.connected:
-                await trio.sleep(0.02)
+        await running.link.wait_open(CONNECTED_S)
         for fault in faults:
             play(running, power, fault)
         return await _visited(running, wish)
@@ -145,8 +143,7 @@ async def _visited(running: Running, wish: Wish) -> bool:
         seen = await visit(kiosk, wish)
         nursery.cancel_scope.cancel()
     with trio.move_on_after(DELIVERED_S):
-        while await kiosk.settling.deliver():
-            await trio.sleep(0.5)
+        await kiosk.settling.delivered()
     if seen.state is not State.RECEIPT:
         words = trouble_words(seen.trouble)
         click.echo(f"{words.ja} / {words.en}\n  {words.remedy_ja} / {words.remedy_en}", err=True)

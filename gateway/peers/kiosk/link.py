@@ -7,6 +7,7 @@ Source: DESIGN 10; docs/PROTOCOL.md, Certificates.
 """
 
 from collections import deque
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -49,6 +50,11 @@ class RelayLink:
     def connected(self) -> bool:
         """Whether a session with the relay stands."""
         return bool(self._line.open_slots) and not self.unplugged
+
+    async def wait_open(self, timeout_s: float) -> None:
+        """Wait for a session with the relay, so long and no longer: that it is away is the machine's to say."""
+        with suppress(LineError):
+            await self._line.wait_open(timeout_s)
 
     async def call(self, operation: int, body: bytes, *, request_id: bytes | None = None) -> tuple[int, bytes]:
         """One of the operator's operations. Raises: RelayAway, AnswerUnreadable."""

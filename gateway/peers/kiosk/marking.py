@@ -10,17 +10,20 @@ from typing import Final
 import pypdfium2
 from PIL import Image, ImageDraw, ImageFont
 
+from gateway.peers.kit.reading import PDF_LIBRARY
+
 WORDS: Final = "返金済・無効"
 WORDS_EN: Final = "REFUNDED / VOID"
 FONT: Final = "/usr/share/fonts/opentype/ipaexfont-gothic/ipaexg.ttf"
 DOTS_AN_INCH: Final = 110
 _INK: Final = (190, 0, 30)
+_A4: Final = (DOTS_AN_INCH * 210 * 10 // 254, DOTS_AN_INCH * 297 * 10 // 254)
 
 
 def pages_of(pdf: bytes, count: int) -> bytes:
     """The first so many pages of a PDF, as a PDF."""
-    source = pypdfium2.PdfDocument(pdf)
-    try:
+    with PDF_LIBRARY:
+        source = pypdfium2.PdfDocument(pdf)
         part = pypdfium2.PdfDocument.new()
         try:
             part.import_pages(source, list(range(min(count, len(source)))))
@@ -29,23 +32,31 @@ def pages_of(pdf: bytes, count: int) -> bytes:
             return out.getvalue()
         finally:
             part.close()
-    finally:
-        source.close()
+            source.close()
 
 
 def marked(pdf: bytes) -> bytes:
-    """The same pages as pictures, marked."""
-    document = pypdfium2.PdfDocument(pdf)
+    """The same pages as pictures, marked; a paper that cannot be drawn becomes an empty sheet that is marked."""
     try:
-        pictures = [
-            _mark(page.render(scale=DOTS_AN_INCH / 72).to_pil().convert("RGB"))
-            for page in (document[index] for index in range(len(document)))
-        ]
-    finally:
-        document.close()
+        pictures = [_mark(picture) for picture in _pictures(pdf)]
+    except pypdfium2.PdfiumError:
+        pictures = [_mark(Image.new("RGB", _A4, (255, 255, 255)))]
     out = io.BytesIO()
     pictures[0].save(out, "PDF", save_all=True, append_images=pictures[1:], resolution=DOTS_AN_INCH)
     return out.getvalue()
+
+
+def _pictures(pdf: bytes) -> list[Image.Image]:
+    with PDF_LIBRARY:
+        document = pypdfium2.PdfDocument(pdf)
+        try:
+            pages = [document[index] for index in range(len(document))]
+            drawn = [page.render(scale=DOTS_AN_INCH / 72).to_pil().convert("RGB") for page in pages]
+            for page in pages:
+                page.close()
+            return drawn
+        finally:
+            document.close()
 
 
 def _mark(page: Image.Image) -> Image.Image:

@@ -22,7 +22,6 @@ from gateway.peers.kiosk.setup import COINS, JOURNAL, TRAY, Opened
 from gateway.peers.kiosk.tray import Pace, TrayPrinter
 
 TICK_S: Final = 0.5
-DELIVER_AGAIN_S: Final = 2.0
 
 
 class Running(NamedTuple):
@@ -88,8 +87,7 @@ async def keep_delivering(kiosk: Kiosk) -> None:
     """Tell the centre what waits, again and again while the relay is away."""
     while True:
         await kiosk.settling.notices_wait.wait()
-        if await kiosk.settling.deliver():
-            await trio.sleep(DELIVER_AGAIN_S)
+        await kiosk.settling.delivered()
 
 
 async def keep_time(kiosk: Kiosk) -> None:

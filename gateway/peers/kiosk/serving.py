@@ -40,7 +40,11 @@ async def serve_kiosk(
     """
     opened = open_kiosk(data)
     power = PowerSwitch()
-    async with running_kiosk(opened, relay_port=relay_port, power=power, pace=lambda: trio.sleep(page_s)) as running:
+
+    async def pace() -> None:
+        await trio.sleep(page_s)
+
+    async with running_kiosk(opened, relay_port=relay_port, power=power, pace=pace) as running:
         for fault in faults:
             play(running, power, fault)
         await serve_screens(

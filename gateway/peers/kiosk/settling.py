@@ -29,6 +29,7 @@ from protocol.request_id import make_request_id
 log = structlog.get_logger()
 
 JAPAN: Final = timezone(timedelta(hours=9), "JST")
+DELIVER_AGAIN_S: Final = 2.0
 TAKEN: Final = frozenset({Outcome.TAKEN_OVER, Outcome.COMPLETED, Outcome.VOIDED, Outcome.ERASED})
 RETRYABLE: Final = frozenset(outcome for outcome, meaning in CATALOGUE.items() if meaning.retryable)
 _NEW_ID: Final = frozenset({Outcome.STALE_REQUEST_ID, Outcome.FUTURE_REQUEST_ID, Outcome.REPEAT_LIMIT})
@@ -198,6 +199,13 @@ class Settling:
                 if not trail.untold:
                     self._untold.remove(trail.application)
             return 0
+
+    async def delivered(self) -> None:
+        """Deliver until nothing waits, again after a while when the relay is away."""
+        while True:
+            if not await self.deliver():
+                return
+            await trio.sleep(DELIVER_AGAIN_S)
 
     async def _deliver(self, line: Line) -> bool:
         try:

@@ -1,9 +1,9 @@
 """A sitting that a program sits: the steps a user takes, one after another, and what became of them."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
-import trio
 
 from gateway.peers.kiosk.machine import Kiosk
 from gateway.peers.kiosk.steps import State
@@ -48,15 +48,16 @@ async def visit(kiosk: Kiosk, wish: Wish, *, end: bool = True) -> Seen:
     """
     await kiosk.begin()
     pages: tuple[PageStatement, ...] = ()
-    for state, act in (
-        (State.CARD, lambda: kiosk.insert_card(wish.card)),
-        (State.PIN, lambda: kiosk.enter_pin(wish.pin)),
-        (State.MUNICIPALITY, lambda: kiosk.choose_municipality(wish.municipality)),
-        (State.MENU, lambda: kiosk.choose_kind(wish.kind)),
-        (State.OPTIONS, lambda: kiosk.choose_options(options=wish.options, copies=wish.copies)),
+    steps: tuple[tuple[State, Callable[[], Awaitable[None]]], ...] = (
+        (State.CARD, partial(kiosk.insert_card, wish.card)),
+        (State.PIN, partial(kiosk.enter_pin, wish.pin)),
+        (State.MUNICIPALITY, partial(kiosk.choose_municipality, wish.municipality)),
+        (State.MENU, partial(kiosk.choose_kind, wish.kind)),
+        (State.OPTIONS, partial(kiosk.choose_options, options=wish.options, copies=wish.copies)),
         (State.CONFIRM, kiosk.agree),
         (State.PAY, kiosk.pay),
-    ):
+    )
+    for state, act in steps:
         if kiosk.state is not state:
             break
         if state is State.PAY:

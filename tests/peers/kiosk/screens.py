@@ -62,7 +62,11 @@ def served(
         kiosk = place.kiosk()
         if limits is not None:
             kiosk._limits = limits
-        printer = TrayPrinter(directory / "tray", pace=lambda: trio.sleep(page_s))
+
+        async def pace() -> None:
+            await trio.sleep(page_s)
+
+        printer = TrayPrinter(directory / "tray", pace=pace)
         reader = FolderReader(cards)
         kiosk._devices = Devices(reader, place.slot, printer)
         kiosk.settling._printer = printer

@@ -15,6 +15,7 @@ from tests.peers.kiosk.screens import make_cards, served
 from tests.peers.ministry.terminals import chromium
 
 pytestmark = pytest.mark.slow
+AWAY = "ERR_CONNECTION_REFUSED"  # a test's kiosk is gone before its page
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 
 
@@ -47,7 +48,7 @@ def page(browser):
     one = context.new_page()
     faults: list[str] = []
     one.on("pageerror", lambda error: faults.append(str(error)))
-    one.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+    one.on("console", lambda said: faults.append(said.text) if said.type == "error" and AWAY not in said.text else None)
     yield one
     context.close()
     assert faults == []
@@ -243,7 +244,6 @@ def test_a_jam_is_shown_and_staff_clear_it(page, centre, cards, tmp_path) -> Non
         page.fill("#fault", "jam:2:1")
         page.click("main .primary")
         up_to_pay(page, kiosk.address)
-        kiosk.running.printer._mark = None
         page.click("text=600円を入れる")
         at(page, "refunded")
         expect(page.locator("main")).to_contain_text("返金済・無効")

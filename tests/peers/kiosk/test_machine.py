@@ -12,7 +12,6 @@ from protocol.messages import Operation, encode
 from protocol.outcomes import CATALOGUE, Outcome
 from tests.peers.kiosk.fakes import PIN, TOWN, up_to_pay
 
-
 pytestmark = pytest.mark.trio
 
 
