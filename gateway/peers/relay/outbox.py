@@ -88,7 +88,7 @@ def take_over(
     if store.row("SELECT 1 FROM outbox WHERE request_id = ?", request_id) is not None:
         raise NotPermitted(Reason.CHANGED, "request_id")
     if isinstance(notice, issuance.Erase):
-        notice = replace(notice, relay_at_us=now_us)
+        notice = replace(notice, relay_at_us=now_us)  # whatever the kiosk put there: it is the relay's to say
         store.run("UPDATE applications SET erasing_us = ? WHERE application = ?", now_us, notice.application)
     store.run(
         "INSERT INTO outbox (application, operation, turn, request_id, kiosk, by_relay, asked, body, taken_us, state)"

@@ -50,7 +50,6 @@ class Reason(StrEnum):
     CERTIFICATE = "certificate"
     APPLICATION = "application"
     ERASED = "erased"
-    RELAY_TIME = "relay-time"
     CHANGED = "changed"
 
 
@@ -115,8 +114,6 @@ def _judge_names(body: Body, caller: Kiosk, operator: str) -> None:
                 raise NotPermitted(Reason.CERTIFICATE, "kiosk_certificate")
         case issuance.Complete(store=store) | issuance.Void(store=store) if store != caller.store:
             raise NotPermitted(Reason.STORE, "store")
-        case issuance.Erase(relay_at_us=relay_at_us) if relay_at_us:
-            raise NotPermitted(Reason.RELAY_TIME, "relay_at_us")  # the relay's own to say
 
 
 def _applications(body: Body) -> list[bytes]:

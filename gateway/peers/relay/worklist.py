@@ -26,7 +26,7 @@ from protocol.issuance import Ground
 from protocol.messages import Operation, encode
 
 JAPAN: Final = timezone(timedelta(hours=9), "JST")
-_SLIP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,39}")
+_SLIP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
 class Journal(StrEnum):
@@ -167,8 +167,8 @@ def confirm_refund(store: Store, application: bytes, *, ground: int, slip: str, 
     if not _SLIP.fullmatch(slip):
         raise NotResolvable(
             "slip",
-            "返金伝票の番号を半角英数字と - . _ / で、40文字以内で入れてください",
-            "Enter the slip number in letters, digits and - . _ /, at most 40",
+            "返金伝票の番号を半角英数字と - . _ で、40文字以内で入れてください",
+            "Enter the slip number in letters, digits and - . _, at most 40",
         )
     hexadecimal = application.hex()
     item = next((each for each in in_doubt(store, before_us=now_us + 1) if each.application == hexadecimal), None)
@@ -195,8 +195,8 @@ def close_refused(store: Store, number: int, *, by: str, now_us: int) -> None:
     if not _SLIP.fullmatch(by):
         raise NotResolvable(
             "by",
-            "処理の記録番号を半角英数字と - . _ / で、40文字以内で入れてください",
-            "Enter the reference in letters, digits and - . _ /, at most 40",
+            "処理の記録番号を半角英数字と - . _ で、40文字以内で入れてください",
+            "Enter the reference in letters, digits and - . _, at most 40",
         )
     row = store.row(
         "SELECT application FROM outbox WHERE number = ? AND state = 'refused' AND closed_us IS NULL", number

@@ -64,6 +64,7 @@ class Centre:
     def __init__(self) -> None:
         self.asked: list[Request] = []
         self.recorded: dict[bytes, tuple[int, bytes, int]] = {}
+        self.money: dict[bytes, int] = {}
         self.kinds: list[tuple[bytes, int]] = []
         self.fail: Callable[[Request], Outcome | None] | None = None
         self._stream = Stream(id=lines.STREAM, role="certificate", node="node-1", slot=0)
@@ -85,12 +86,15 @@ class Centre:
                 return Outcome.ISSUED, encode(issuance.Issued(b"manifest", "key", bytes(64), 20)), 0
             case issuance.Part():
                 return Outcome.PART, b"sealed part", 0
-            case issuance.Complete(copies=copies):
+            case issuance.Complete(application=application, copies=copies):
+                self.money[application] = copies * FEE_YEN
                 return Outcome.COMPLETED, encode(Refusal()), copies * FEE_YEN
-            case issuance.Void():
-                return Outcome.VOIDED, encode(Refusal()), 0
-            case issuance.Correct():
-                return Outcome.CORRECTED, encode(Refusal()), 0
+            case issuance.Void(application=application):
+                return Outcome.VOIDED, encode(Refusal()), -self.money.pop(application, 0)
+            case issuance.Correct(application=application, copies=copies):
+                difference = copies * FEE_YEN - self.money[application]
+                self.money[application] += difference
+                return Outcome.CORRECTED, encode(Refusal()), difference
             case issuance.Erase():
                 return Outcome.ERASED, encode(Refusal()), 0
             case issuance.StatusQuery(applications=applications):

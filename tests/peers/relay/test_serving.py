@@ -137,7 +137,6 @@ async def test_what_is_not_the_kiosks_own_does_not_pass(site, data, served) -> N
             (other, Operation.ERASE, erase(application)),
             (one, Operation.COMPLETE, complete(application, name="kiosk-2")),
             (one, Operation.APPLY, statement(new_application())),
-            (one, Operation.ERASE, msgspec.structs.replace(erase(application), relay_at_us=1)),
             (one, Operation.COMPLETE, b"\x00"),
             (one, Operation.INQUIRE_BY_CODE, inquiry),
             (one, Operation.RECEIPT, encode([bytes(16), 0])),
