@@ -90,6 +90,8 @@ def make_app(running: Running) -> QuartTrio:
 
     @app.before_request
     async def guard() -> None:
+        if request.method == "POST":
+            await request.form  # read in any case: a body left behind would hold up the connection's next request
         if not _is_own_host(request.host, running.settings.page_host):
             abort(403)
         if request.method == "POST" and not _is_own_site():
