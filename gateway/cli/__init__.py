@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "serve": "Serve lines.",
     "inquire": "Ask one question over a line.",
     "ministry": "A ministry's server, its users and terminals.",
+    "relay": "An operator's relay between its kiosks and the centre.",
     "receipt": "Verify and show receipts, offline.",
     "database": "Bring a database's schema to this version.",
     "register": "Load residents' notifications; see and keep the register.",
@@ -39,6 +40,7 @@ KNOWN_ERRORS: Final = frozenset(
         "gateway.peers.jpki.errors.JpkiError",
         "gateway.peers.line_file.LineFileError",
         "gateway.peers.ministry.errors.MinistryError",
+        "gateway.peers.relay.errors.RelayError",
         "gateway.store.errors.StoreError",
         "hsm.errors.HsmError",
     }

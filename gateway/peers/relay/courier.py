@@ -27,6 +27,7 @@ log = structlog.get_logger()
 AT_ONCE: Final = 256
 PAUSE_S_FIRST: Final = 0.2
 PAUSE_S_MAX: Final = 30.0
+LOOKED_AT_S: Final = 2.0
 ANSWER_S_MAX: Final = 15.0
 """An answer that takes longer is waited for anew, under the same id."""
 
@@ -71,7 +72,8 @@ class Courier:
                     if held.application not in self._busy and len(self._busy) < AT_ONCE:
                         self._busy.add(held.application)
                         nursery.start_soon(self._carry, held.application)
-                await self._wake.wait()
+                with trio.move_on_after(LOOKED_AT_S):  # a command beside the server puts notices there too
+                    await self._wake.wait()
 
     async def _carry(self, application: bytes) -> None:
         """Everything held of one application, in order."""

@@ -41,6 +41,7 @@ SUCCESS: Final = {
     Operation.CORRECT: Outcome.CORRECTED,
     Operation.ERASE: Outcome.ERASED,
 }
+_CATALOGUE: Final = {int(outcome): meaning for outcome, meaning in CATALOGUE.items()}
 Notice = issuance.Complete | issuance.Void | issuance.Correct | issuance.Erase
 
 
@@ -184,8 +185,13 @@ def _held(row: tuple[int, bytes, bytes, int, bytes]) -> Held:
 
 
 def is_final(result: Result) -> bool:
-    """Whether an outcome will not change by sending again; a clock that is behind will have caught up."""
-    return not CATALOGUE[Outcome(result.outcome)].retryable and result.outcome != Outcome.FUTURE_REQUEST_ID
+    """Whether an outcome will not change by sending again; a clock that is behind will have caught up.
+
+    An outcome of a later version of the catalogue is final when it was recorded.
+    """
+    if result.outcome not in _CATALOGUE:
+        return result.entry is not None
+    return not _CATALOGUE[result.outcome].retryable and result.outcome != Outcome.FUTURE_REQUEST_ID
 
 
 def settle(store: Store, held: Held, result: Result, *, now_us: int) -> str:
@@ -210,7 +216,7 @@ def settle(store: Store, held: Held, result: Result, *, now_us: int) -> str:
         )
         kiosk, store_id, yen = row if row is not None else ("", "", 0)
         if not good:
-            code = Outcome(result.outcome).name
+            code = outcome_name(result.outcome)
             notices.add(
                 store, NoticeKind.NOTICE_REFUSED, kiosk=kiosk, store_id=store_id or "", code=code, now_us=now_us
             )
@@ -218,6 +224,11 @@ def settle(store: Store, held: Held, result: Result, *, now_us: int) -> str:
             notices.add(store, NoticeKind.AMOUNT_DIFFERS, kiosk=kiosk, store_id=store_id or "", now_us=now_us)
     erase(store, held.application)
     return state
+
+
+def outcome_name(outcome: int) -> str:
+    """An outcome's name, or its number where this version does not know it."""
+    return Outcome(outcome).name if outcome in _CATALOGUE else str(outcome)
 
 
 def erase(store: Store, application: bytes) -> None:

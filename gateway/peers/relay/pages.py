@@ -15,7 +15,7 @@ from gateway.peers.relay.totals import kind_ja
 from protocol.certificates import KINDS
 from protocol.issuance import Ground
 from protocol.messages import Operation
-from protocol.outcomes import CATALOGUE, Outcome
+from protocol.outcomes import CATALOGUE
 
 Language = Literal["ja", "en"]
 JAPAN: Final = timezone(timedelta(hours=9), "JST")
@@ -79,8 +79,8 @@ def render(template: str, lang: Language, /, **values: Any) -> str:
         return next((named.en for known, named in KINDS.items() if known == name), name)
 
     def outcome(code: int) -> str:
-        meaning = CATALOGUE[Outcome(code)]
-        return f"{code} {pick(meaning.ja, meaning.en)}"
+        meaning = next((each for known, each in CATALOGUE.items() if known == code), None)
+        return str(code) if meaning is None else f"{code} {pick(meaning.ja, meaning.en)}"
 
     return _ENVIRONMENT.get_template(template).render(
         lang=lang, pick=pick, when=when, kind=kind, outcome=outcome, **values
