@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "ministry": "A ministry's server, its users and terminals.",
     "certificate": "Verify certificates and photographs of them, offline.",
     "municipality": "A municipality's issuing server and its residents.",
+    "relay": "An operator's relay between its kiosks and the centre.",
     "receipt": "Verify and show receipts, offline.",
     "database": "Bring a database's schema to this version.",
     "register": "Load residents' notifications; see and keep the register.",
@@ -43,6 +44,7 @@ KNOWN_ERRORS: Final = frozenset(
         "gateway.peers.line_file.LineFileError",
         "gateway.peers.ministry.errors.MinistryError",
         "gateway.peers.municipality.errors.MunicipalityError",
+        "gateway.peers.relay.errors.RelayError",
         "gateway.store.errors.StoreError",
         "hsm.errors.HsmError",
     }
