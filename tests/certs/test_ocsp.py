@@ -383,6 +383,19 @@ async def test_a_list_that_is_not_the_issuers_or_not_whole_is_none(made: Ground)
             await Asking(made, _broken(made)["away"], crl=each).status.check(card_of(made))
 
 
+async def test_an_older_or_spoilt_list_put_back_lets_nobody_in_again(ground: Ground) -> None:
+    card, before = card_of(ground), list_of(ground)
+    revoke(ground.jpki, card.serial, "superseded", NOW + MINUTE)
+    asking = Asking(ground, _broken(ground)["away"], now=NOW + MINUTE, crl=list_of(ground))
+    other = stranger(ground)
+    begun = x509.CertificateRevocationListBuilder().last_update(NOW + HOUR).next_update(NOW + DAY)
+    spoilt = begun.issuer_name(other.certificate.subject).sign(other.key, hashes.SHA384())
+    for crl in (asking.crl, before, spoilt, None):
+        asking.crl = crl
+        with pytest.raises(CardRevoked):
+            await asking.status.check(card)
+
+
 # --- what is remembered
 
 
