@@ -33,6 +33,8 @@ log = structlog.get_logger()
 
 LATE_S: Final = 120.0
 """How long after its deadline a reply is still waited for, so that it can be told apart from none."""
+CONNECT_S_MAX: Final = 2.0
+"""A municipality whose line does not stand within this time is away."""
 AGAIN_S: Final = 0.05
 """Pause before a municipality that said "busy" is asked the very same again."""
 
@@ -123,6 +125,8 @@ class Maker:
     ) -> None:
         try:
             client = await access.client()
+            # What waits for a connection would be sent whenever there is one, long after its asker has left.
+            await client.wait_open(timeout_s=min(max(deadline - trio.current_time(), 0.0), CONNECT_S_MAX))
             attempt.result = await self._ask(attempt, client, access.place, issue, state, kits, deadline)
         except (Withheld, MunicipalityAway) as error:
             attempt.failure = error

@@ -41,6 +41,9 @@ class Client(Protocol):
     ) -> Result:
         """One verified answer. Raises: an Exception of the line's, when there is none."""
 
+    async def wait_open(self, timeout_s: float = 10.0) -> None:
+        """Until there is a connection. Raises: an Exception of the line's, when there is none in time."""
+
 
 Dial = Callable[[Municipality], AbstractAsyncContextManager[Client]]
 """The port that the composition root fills: a client of a municipality's line, for as long as it is held."""

@@ -220,9 +220,9 @@ async def test_a_municipality_that_fails_is_left_alone_and_holds_up_no_other(dat
         for _ in range(FAILURES):
             kiosk = await applied(centre)
             assert (await kiosk.document()).outcome is Outcome.UNAVAILABLE
-        asked = len(away.asked)
+        away.away = False
         assert (await kiosk.document()).outcome is Outcome.UNAVAILABLE
-        assert len(away.asked) == asked
+        assert Operation.ISSUE not in away.asked
         other = Kiosk(centre, municipality="131016")
         await other.issued()
         (of_away, of_well) = centre.workers[0].service.health()

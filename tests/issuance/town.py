@@ -79,6 +79,13 @@ class Town:
         del place
         yield self
 
+    async def wait_open(self, timeout_s=10.0):
+        """As LineClient.wait_open."""
+        del timeout_s
+        await trio.lowlevel.checkpoint()
+        if self.away:
+            raise Away
+
     async def ask(self, operation, body, *, request_id=None, deadline_ms=2_000, timeout_s=30.0, retry=True):
         """As LineClient.ask."""
         del deadline_ms, timeout_s, retry
