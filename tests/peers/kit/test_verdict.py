@@ -284,6 +284,20 @@ def test_bad_files_are_refused_clearly(one: Rendered, trust: Trust) -> None:
         assert verdict.findings
 
 
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data(), form=st.sampled_from(["pdf", "png", "jpeg"]))
+def test_no_broken_file_brings_the_verdict_down(data: st.DataObject, form: str, one: Rendered, trust: Trust) -> None:
+    out = io.BytesIO()
+    if form != "pdf":
+        photographed(one.pdf, dpi=40).save(out, form)
+    whole = bytearray(one.pdf if form == "pdf" else out.getvalue())
+    for _ in range(data.draw(st.integers(1, 20))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    broken = bytes(whole[: data.draw(st.integers(1, len(whole)))])
+    verdict = verify_file(broken, trusts=[trust])
+    assert verdict.standing == Standing.REFUSED or broken == one.pdf
+
+
 def test_files_and_pictures_over_their_bounds_are_not_decoded() -> None:
     with pytest.raises(FileUnreadable):
         read_pages(bytes(FILE_BYTES_MAX + 1))
