@@ -284,6 +284,20 @@ def test_bad_files_are_refused_clearly(one: Rendered, trust: Trust) -> None:
         assert verdict.findings
 
 
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data(), form=st.sampled_from(["pdf", "png", "jpeg"]))
+def test_no_broken_file_brings_the_verdict_down(data: st.DataObject, form: str, one: Rendered, trust: Trust) -> None:
+    out = io.BytesIO()
+    if form != "pdf":
+        photographed(one.pdf, dpi=40).save(out, form)
+    whole = bytearray(one.pdf if form == "pdf" else out.getvalue())
+    for _ in range(data.draw(st.integers(1, 20))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    broken = bytes(whole[: data.draw(st.integers(1, len(whole)))])
+    verdict = verify_file(broken, trusts=[trust])
+    assert verdict.standing == Standing.REFUSED or broken == one.pdf
+
+
 def test_files_and_pictures_over_their_bounds_are_not_decoded() -> None:
     with pytest.raises(FileUnreadable):
         read_pages(bytes(FILE_BYTES_MAX + 1))
@@ -297,6 +311,29 @@ def test_files_and_pictures_over_their_bounds_are_not_decoded() -> None:
 def test_a_file_of_unknown_origin_is_judged_in_a_process_of_its_own(one: Rendered, trust: Trust) -> None:
     assert verify_confined(one.pdf, trusts=[trust]) == verify_file(one.pdf, trusts=[trust])
     assert verify_confined(b"%PDF-", trusts=[trust]).standing == Standing.REFUSED
+
+
+def nested(levels: int) -> bytes:
+    """A PDF of a few hundred bytes that draws 10 ** levels rectangles."""
+    form = b"<</Type/XObject/Subtype/Form/BBox[0 0 999 999]"
+    parts = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R/Resources<</XObject<</F 5 0 R>>>>>>",
+        b"<</Length 6>>stream\n/F Do \nendstream",
+        *(
+            form + b"/Resources<</XObject<</F %d 0 R>>>>/Length 60>>stream\n%s\nendstream" % (6 + each, b"/F Do " * 10)
+            for each in range(levels)
+        ),
+        form + b"/Length 16>>stream\n0 0 10 10 re f  \nendstream",
+    ]
+    out = b"%PDF-1.7\n" + b"".join(b"%d 0 obj\n%s\nendobj\n" % (at, part) for at, part in enumerate(parts, start=1))
+    return out + b"trailer<</Size %d/Root 1 0 R>>\n%%%%EOF\n" % (len(parts) + 1)
+
+
+def test_a_file_that_takes_too_much_is_refused_and_harms_only_its_own_process(trust: Trust) -> None:
+    verdict = verify_confined(nested(12), trusts=[trust])
+    assert (verdict.standing, grounds(verdict)) == (Standing.REFUSED, {Ground.NOT_EXAMINED})
 
 
 # --- the command
