@@ -118,6 +118,7 @@ async def serve_municipality(
                 knows=_is_centre,
                 now_us=clock,
             )
+            maker.drop_expired()
             listeners = await trio.open_tcp_listeners(settings.port if port is None else port, host=settings.host)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_keep, maker, material, line, clock)
@@ -129,6 +130,7 @@ async def serve_municipality(
 async def _keep(maker: Maker, material: TlsMaterial, line: LineServer, clock: Callable[[], int]) -> None:
     """Every few seconds: drop what was held long enough, take over renewed certificates and lists."""
     while True:
+        await trio.sleep(SWEEP_S)
         try:
             maker.drop_expired()
         except sqlite3.OperationalError:  # another program holds the file; the next round does what is due
@@ -138,7 +140,6 @@ async def _keep(maker: Maker, material: TlsMaterial, line: LineServer, clock: Ca
         except MaterialError:
             log.warning("material_refused")
         await line.recheck()
-        await trio.sleep(SWEEP_S)
 
 
 def read_anchors(municipality: Municipality) -> Anchors:
