@@ -280,7 +280,9 @@ class Site:
             yield serving
 
     @asynccontextmanager
-    async def kiosk(self, data: Path, port: int, name: str = "kiosk-1") -> AsyncIterator[LineClient]:
+    async def kiosk(
+        self, data: Path, port: int, name: str = "kiosk-1", *, wait_s: float = 10.0
+    ) -> AsyncIterator[LineClient]:
         """A kiosk's line to its relay; its frames are signed by its certificate's key."""
         files = self.kiosks[name]
         key = serialization.load_pem_private_key(files.key.read_bytes(), None)
@@ -298,7 +300,8 @@ class Site:
         material = line_kit.TlsMaterial(files, now=datetime.now(UTC))
         trust = decode_trust((data / TRUST_NAME).read_bytes())
         async with open_line(target, material=material, trust=trust, sign=sign) as client:
-            await client.wait_open()
+            if wait_s:
+                await client.wait_open(wait_s)
             yield client
 
     def certificate(self, name: str = "kiosk-1") -> bytes:
