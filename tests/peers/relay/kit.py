@@ -64,6 +64,7 @@ class Centre:
     def __init__(self) -> None:
         self.asked: list[Request] = []
         self.recorded: dict[bytes, tuple[int, bytes, int]] = {}
+        self.part = b"sealed part"
         self.money: dict[bytes, int] = {}
         self.kinds: list[tuple[bytes, int]] = []
         self.fail: Callable[[Request], Outcome | None] | None = None
@@ -85,7 +86,7 @@ class Centre:
             case issuance.Fetch():
                 return Outcome.ISSUED, encode(issuance.Issued(b"manifest", "key", bytes(64), 20)), 0
             case issuance.Part():
-                return Outcome.PART, b"sealed part", 0
+                return Outcome.PART, self.part, 0
             case issuance.Complete(application=application, copies=copies):
                 self.money[application] = copies * FEE_YEN
                 return Outcome.COMPLETED, encode(Refusal()), copies * FEE_YEN

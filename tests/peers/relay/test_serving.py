@@ -3,7 +3,9 @@
 import msgspec
 import pytest
 import trio
+from structlog.testing import capture_logs
 
+from gateway.ops.logs import KeyFence
 from gateway.peers.relay import notices, outbox, registry, totals, worklist
 from gateway.peers.relay.notices import NoticeKind
 from gateway.peers.relay.serving import Ports, serve_relay
@@ -28,6 +30,7 @@ from tests.peers.relay.kit import (
     statement,
     tell,
     until,
+    void,
 )  # fmt: skip
 
 pytestmark = [pytest.mark.trio]
@@ -223,3 +226,33 @@ async def test_a_kiosk_that_is_not_registered_gets_no_line(site, data, served) -
         store.run("DELETE FROM kiosks WHERE kiosk = 'kiosk-2'")
     async with site.kiosk(data, ports.line, "kiosk-2", wait_s=0) as client:
         assert "LINE_UNKNOWN" in (await refusal(client) or "")
+
+
+async def test_nothing_of_a_card_or_a_document_is_kept_and_what_is_logged_passes_the_fence(site, data, served) -> None:
+    centre, _, ports, _ = served
+    with capture_logs() as events:
+        async with site.kiosk(data, ports.line) as client:
+            card = msgspec.structs.replace(
+                authenticate(site), card_certificate=b"MARKED CARD", card_signature=b"MARKED"
+            )
+            begun = relayed(await call(client, Operation.AUTHENTICATE, card))
+            application = msgspec.msgpack.decode(begun.body, type=issuance.Authenticated).application
+            centre.part = b"MARKED SEALED PART"
+            part = relayed(await call(client, Operation.PART, issuance.Part(application, 0)))
+            assert part.body == centre.part
+            assert (await call(client, Operation.PART, issuance.Part(new_application(), 0))).outcome == 523
+            assert await tell(client, event(KioskFact.FAULT, detail="PAPER-JAM")) == Outcome.FACT_NOTED
+            centre.fail = lambda request: Outcome.APPLICATION_STATE if request.operation == Operation.VOID else None
+            await call(client, Operation.VOID, void(application))
+            with open_store(data) as store:
+                await until(lambda: len(worklist.refused(store)) == 1)
+    assert not [file.name for file in kept(data) if b"MARKED" in file.read_bytes()]
+    names = {one["event"] for one in events}
+    assert names >= {"not_permitted", "relay_notice", "notice_refused", "line_opened"}
+    fence = KeyFence(strict=True)
+    for one in events:
+        fence(None, "", {key: value for key, value in one.items() if key != "log_level"})
+
+
+def kept(data):
+    return [file for file in data.rglob("*") if file.is_file()]
