@@ -154,7 +154,8 @@ def judge_event(event: issuance.KioskEvent, *, caller: Kiosk, owner: Owner) -> N
     if event.fact == issuance.KioskFact.FAULT:
         if not _CODE.fullmatch(event.detail):
             raise NotPermitted(Reason.MALFORMED, "detail")
-    elif event.detail:
+        return  # whatever it happened to: a fault is never turned away, and its application is not kept
+    if event.detail:
         raise NotPermitted(Reason.MALFORMED, "detail")
     if event.fact in _ABOUT_MONEY or event.application:
         owned = owner(event.application)

@@ -118,7 +118,7 @@ def test_facts_are_the_kiosks_own_and_hold_no_free_text(fact: issuance.KioskEven
 @pytest.mark.parametrize(
     "fact",
     [event(KioskFact.IDLE), event(KioskFact.DEPOSITED, MINE, yen=300), event(KioskFact.PRINTED, ERASED),
-     event(KioskFact.FAULT, MINE, detail="PAPER-JAM"), event(KioskFact.FAULT_CLEARED)],
+     event(KioskFact.FAULT, UNKNOWN, detail="paper-jam"), event(KioskFact.FAULT_CLEARED)],
 )  # fmt: skip
 def test_the_kiosks_own_facts_pass(fact: issuance.KioskEvent) -> None:
     judge_event(fact, caller=kiosk(), owner=OWNERS.get)

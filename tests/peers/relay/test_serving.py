@@ -6,6 +6,7 @@ import trio
 from structlog.testing import capture_logs
 
 from gateway.ops.logs import KeyFence
+from gateway.peers.kiosk.link import RelayLink
 from gateway.peers.relay import notices, outbox, registry, totals, worklist
 from gateway.peers.relay.notices import NoticeKind
 from gateway.peers.relay.serving import Ports, serve_relay
@@ -252,6 +253,26 @@ async def test_nothing_of_a_card_or_a_document_is_kept_and_what_is_logged_passes
     fence = KeyFence(strict=True)
     for one in events:
         fence(None, "", {key: value for key, value in one.items() if key != "log_level"})
+
+
+async def test_a_kiosks_own_link_is_answered_in_its_words(site, data, served) -> None:
+    centre, _, ports, _ = served
+    async with site.kiosk(data, ports.line) as client, trio.open_nursery() as nursery:
+        link = RelayLink(client)
+        nursery.start_soon(link.run)
+        outcome, body = await link.call(Operation.AUTHENTICATE, encode(authenticate(site)))
+        assert outcome == Outcome.AUTHENTICATED
+        application = msgspec.msgpack.decode(body, type=issuance.Authenticated).application
+        link.tell(event(KioskFact.DEPOSITED, application, yen=600))
+        with open_store(data) as store:
+            await until(lambda: len(worklist.in_doubt(store, before_us=2**62)) == 1)
+        answers = [Outcome.BUSY, Outcome.DEADLINE_EXCEEDED]
+        centre.fail = lambda _: answers.pop(0) if answers else None
+        assert (await link.call(Operation.DOCUMENT, encode(issuance.Fetch(application))))[0] == Outcome.ISSUED
+        assert (await link.call(Operation.VOID, encode(void(application))))[0] == Outcome.TAKEN_OVER
+        foreign = encode(issuance.Fetch(new_application()))
+        assert (await link.call(Operation.DOCUMENT, foreign))[0] == Outcome.NOT_PERMITTED
+        nursery.cancel_scope.cancel()
 
 
 def kept(data):
