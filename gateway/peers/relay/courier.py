@@ -68,7 +68,12 @@ class Courier:
         async with trio.open_nursery() as nursery:
             while True:
                 self._wake = trio.Event()
-                for held in outbox.next_held(self._reader, limit=AT_ONCE):
+                try:
+                    found = outbox.next_held(self._reader, limit=AT_ONCE)
+                except StoreFailed as error:
+                    log.warning("relay_store_failed", code=error.code)
+                    found = []
+                for held in found:
                     if held.application not in self._busy and len(self._busy) < AT_ONCE:
                         self._busy.add(held.application)
                         nursery.start_soon(self._carry, held.application)
@@ -80,9 +85,11 @@ class Courier:
         try:
             while (held := outbox.next_of(self._reader, application)) is not None:
                 await self._deliver(held)
+            self._wake.set()  # there is a place for another
+        except StoreFailed as error:  # looked for again with the others
+            log.warning("relay_store_failed", code=error.code)
         finally:
             self._busy.discard(application)
-            self._wake.set()
 
     async def _deliver(self, held: outbox.Held) -> None:
         pause_s = PAUSE_S_FIRST

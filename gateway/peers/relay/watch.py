@@ -25,8 +25,8 @@ EVERY_S: Final = 5.0
 NOTIFY_S_MAX: Final = 10.0
 LINE_DOWN_AFTER_S: Final = 30.0
 FORGET_EVERY_S: Final = 60.0
-IDLE_APPLICATIONS_KEPT_US: Final = 7 * 86_400_000_000
-"""An application without money and notices is forgotten after so long; the centre's own limit is far shorter."""
+IDLE_APPLICATIONS_KEPT_US: Final = 92 * 86_400_000_000
+"""An application without money and notices is forgotten after so long: a kiosk that was off may still tell of it."""
 BATCH: Final = 64
 
 

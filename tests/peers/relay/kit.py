@@ -64,6 +64,7 @@ class Centre:
     def __init__(self) -> None:
         self.asked: list[Request] = []
         self.recorded: dict[bytes, tuple[int, bytes, int]] = {}
+        self.part = b"sealed part"
         self.money: dict[bytes, int] = {}
         self.kinds: list[tuple[bytes, int]] = []
         self.fail: Callable[[Request], Outcome | None] | None = None
@@ -85,7 +86,7 @@ class Centre:
             case issuance.Fetch():
                 return Outcome.ISSUED, encode(issuance.Issued(b"manifest", "key", bytes(64), 20)), 0
             case issuance.Part():
-                return Outcome.PART, b"sealed part", 0
+                return Outcome.PART, self.part, 0
             case issuance.Complete(application=application, copies=copies):
                 self.money[application] = copies * FEE_YEN
                 return Outcome.COMPLETED, encode(Refusal()), copies * FEE_YEN
@@ -280,7 +281,9 @@ class Site:
             yield serving
 
     @asynccontextmanager
-    async def kiosk(self, data: Path, port: int, name: str = "kiosk-1") -> AsyncIterator[LineClient]:
+    async def kiosk(
+        self, data: Path, port: int, name: str = "kiosk-1", *, wait_s: float = 10.0
+    ) -> AsyncIterator[LineClient]:
         """A kiosk's line to its relay; its frames are signed by its certificate's key."""
         files = self.kiosks[name]
         key = serialization.load_pem_private_key(files.key.read_bytes(), None)
@@ -298,7 +301,8 @@ class Site:
         material = line_kit.TlsMaterial(files, now=datetime.now(UTC))
         trust = decode_trust((data / TRUST_NAME).read_bytes())
         async with open_line(target, material=material, trust=trust, sign=sign) as client:
-            await client.wait_open()
+            if wait_s:
+                await client.wait_open(wait_s)
             yield client
 
     def certificate(self, name: str = "kiosk-1") -> bytes:
