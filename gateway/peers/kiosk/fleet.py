@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from certs.material import TlsMaterial
 from gateway.line.dial import open_line
-from gateway.peers.kiosk.cards import FolderReader
+from gateway.peers.kiosk.cards import HeldReader
 from gateway.peers.kiosk.coins import SimulatedCoinSlot
 from gateway.peers.kiosk.errors import DocumentRefused
 from gateway.peers.kiosk.journal import Journal
@@ -121,6 +121,7 @@ async def fleet_of(
     """
     async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
         members = []
+        readers: dict[Path, HeldReader] = {}
         for directory in directories:
             opened = open_kiosk(directory)
             target = opened.target if relay_port is None else replace(opened.target, port=relay_port)
@@ -134,7 +135,7 @@ async def fleet_of(
             kiosk = Kiosk(
                 opened.stand,
                 relay=link,
-                devices=Devices(FolderReader(opened.cards), slot, paper),
+                devices=Devices(readers.setdefault(opened.cards.resolve(), HeldReader(opened.cards)), slot, paper),
                 journal=stack.enter_context(Journal(directory / JOURNAL, durable=durable)),
                 trusts=opened.trusts,
                 kits=frozenset(opened.settings.kits),
