@@ -242,9 +242,20 @@ def settle(store: Store, held: Held, said: Settled, *, now_us: int) -> str:
         *(state, said.outcome, now_us, said.proof, said.opening, held.number, HELD),
     )
     if changed:
+        if not good and held.request.operation == Operation.COMPLETE:
+            _unsettle(store, held.application)
         _tell(store, held, said, good=good, now_us=now_us)
     erase(store, held.application)
     return state
+
+
+def _unsettle(store: Store, application: bytes) -> None:
+    """A completion that was refused settles no money: it is in doubt again, unless a void was taken over too."""
+    store.run(
+        "UPDATE dealings SET settled_us = NULL WHERE application = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM outbox WHERE application = ?1 AND operation = ?2)",
+        *(application, Operation.VOID),
+    )
 
 
 def _tell(store: Store, held: Held, said: Settled, *, good: bool, now_us: int) -> None:

@@ -211,6 +211,27 @@ async def test_a_refused_notice_waits_for_a_person_and_holds_up_nothing(store: S
 
 
 @pytest.mark.trio
+async def test_money_whose_completion_was_refused_is_in_doubt_again_until_it_is_refunded(
+    store: Store, tmp_path: Path
+) -> None:
+    application = begun(store, new_application())
+    take(store, complete(application))
+    assert worklist.in_doubt(store, before_us=2**62) == []
+    centre = Centre()
+    centre.fail = lambda request: Outcome.FIELD_INVALID if request.operation == Operation.COMPLETE else None
+    await deliver(store, tmp_path, MemoryLine(centre))
+    (item,) = worklist.in_doubt(store, before_us=2**62)
+    assert (item.application, item.journal, item.refused) == (application.hex(), worklist.Journal.PRINTED, True)
+    with store.transaction():
+        worklist.confirm_refund(
+            store, application, ground=issuance.Ground.STAFF, slip="R-1", request_id=new_application(), now_us=LATER_US
+        )
+    await deliver(store, tmp_path, MemoryLine(centre))
+    assert worklist.in_doubt(store, before_us=2**62) == []
+    assert totals.standing(store, application) == []
+
+
+@pytest.mark.trio
 async def test_another_amount_at_the_centre_is_noticed(store: Store, tmp_path: Path) -> None:
     application = new_application()
     begun(store, application)
