@@ -15,9 +15,9 @@ import msgspec
 from gateway.peers.kit.verdict import Ground, Verdict, refused, verify_file
 from protocol.trust import Trust, decode_trust, encode_trust
 
-MEMORY_BYTES: Final = 2 << 30
-SECONDS: Final = 30
-_WALL_SECONDS: Final = 60
+MEMORY_BYTES: Final = 1 << 30
+SECONDS: Final = 15
+_WALL_SECONDS: Final = 40
 
 
 class _Case(msgspec.Struct, array_like=True):

@@ -26,6 +26,11 @@ from protocol.document import PAGES_MAX, Field
 LINE_UNITS: Final = 68
 """Width of a value's line in half-width characters: 34 full-width characters of 10.5 points."""
 LABEL_UNITS: Final = 18
+TITLE_UNITS: Final = 38
+MAYOR_UNITS: Final = 38
+SERIAL_UNITS: Final = 40
+CERTIFYING_UNITS: Final = 180
+HEADING_UNITS: Final = 76
 PAGE_LINES: Final = 28
 """Lines that fit a page between its head and its foot; a section's heading takes one, its end a third of one."""
 IMPRESSION_LINES: Final = 6
@@ -112,7 +117,16 @@ def paginate(
 
     Raises: TextTooLong naming the row's label, or the title when there are over PAGES_MAX pages.
     """
-    titled = title or KINDS[kind].ja
+    titled, certified = title or KINDS[kind].ja, certifying or CERTIFYING[kind]
+    for name, text, room_units in (
+        ("title", titled, TITLE_UNITS),
+        ("mayor", f"{municipality_ja}長　{mayor_ja}", MAYOR_UNITS),
+        ("serial", serial, SERIAL_UNITS),
+        ("certifying", certified, CERTIFYING_UNITS),
+        *(("heading", section.heading, HEADING_UNITS) for section in sections),
+    ):
+        if units(text) > room_units:
+            raise TextTooLong(name)
     head = Section("", tuple(common))
     head_lines, head_bytes, head_fields = _lines_of(head.rows), _key_bytes(head.rows), _keys(head.rows)
     room = PAGE_LINES - head_lines
@@ -138,7 +152,7 @@ def paginate(
         issued_on=issued_on,
         title=titled,
         pages=tuple(_page([head, *page] if head.rows else page) for page in pages),
-        certifying=certifying or CERTIFYING[kind],
+        certifying=certified,
         impression=impression,
     )
 
