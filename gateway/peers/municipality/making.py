@@ -23,8 +23,10 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 import trio
+from cryptography import x509
 
-from certs import Card, CardRevoked, SessionReason, SessionRefused, verify_session, verify_statement
+from certs import Card, CardRevoked, CertificateRefused, SessionReason, SessionRefused, verify_session, verify_statement
+from gateway.peers.kit import KIT
 from gateway.peers.kit.content import Certificate
 from gateway.peers.kit.errors import KitError, TextRefused, TextTooLong
 from gateway.peers.municipality import journal
@@ -102,6 +104,8 @@ class Maker:
         HsmError: nothing was made, ask again.
         """
         application = body.application.statement.application
+        if body.kit != KIT:
+            log.warning("kit_differs", version=KIT)  # the centre judges which kits are still in force
         try:
             return await self._issue(body)
         except Refused as refused:
@@ -161,14 +165,16 @@ class Maker:
     def _authenticated(self, body: Issue) -> Card:
         """The card of a session whose every signature holds. Raises: Refused."""
         authentication, statement = body.authentication, body.application.statement
-        now_us = self._store.now_us()
+        now_us, anchors, operator = self._store.now_us(), self._anchors(), authentication.session.operator
         try:
             card = verify_session(
                 authentication,
-                kiosk_anchors=self._anchors().of_operator(authentication.session.operator),
-                card_anchors=self._anchors().cards,
+                kiosk_anchors=anchors.of_operator(operator),
+                card_anchors=anchors.cards,
                 now=_utc(now_us),
             )
+            kiosk = x509.load_der_x509_certificate(authentication.kiosk_certificate)
+            anchors.require_standing(operator, kiosk, now=_utc(now_us))
             verify_statement(statement, body.application.signature, authentication.session)
         except SessionRefused as error:
             expired = error.reason is SessionReason.CARD_EXPIRED
@@ -177,6 +183,9 @@ class Maker:
                 incident=None if expired else Incident.SIGNATURE_REFUSED,  # the centre let it pass: somebody is wrong
                 detail=error.reason.value,
             ) from error
+        except CertificateRefused as error:
+            detail = SessionReason.KIOSK_CERTIFICATE.value
+            raise Refused(Cause.SIGNATURE_REFUSED, incident=Incident.SIGNATURE_REFUSED, detail=detail) from error
         if abs(now_us - statement.asked_at_us) > self._town.statement_age_s * 1_000_000:
             raise Refused(Cause.STATEMENT_STALE)
         return card

@@ -5,13 +5,16 @@ are; the card authority and its revocation list say which cards. A file that can
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 import structlog
 from cryptography import x509
 
+from certs import CertificateRefused, CertsError, Refusal, RevocationLists, TrustAnchors
 from certs.anchors import PARSE_ERRORS
+from gateway.peers.municipality.cards import issued_by
 from gateway.peers.municipality.errors import SetupIncomplete
 from gateway.peers.municipality.settings import Settings
 from protocol.keys import KeysError, PublicKey, Purpose
@@ -23,15 +26,32 @@ log = structlog.get_logger()
 class Anchors(msgspec.Struct, frozen=True, kw_only=True):
     """Whom a session may rest on: the operators' line authorities, by operator, and the cards' authority.
 
-    An authority under "" stands for every operator that has none of its own.
+    An authority under "" stands for every operator that has none of its own. Where an operator's revocation lists are
+    at hand, none of its kiosks passes that they do not show good; where they are not, the centre's register of kiosks
+    is what takes one away.
     """
 
     kiosks: Mapping[str, Sequence[x509.Certificate]]
     cards: Sequence[x509.Certificate]
+    revoked: Mapping[str, RevocationLists] = {}
 
     def of_operator(self, operator: str) -> Sequence[x509.Certificate]:
         """The anchors of an operator's kiosks; none for an operator that is not known."""
         return self.kiosks.get(operator, self.kiosks.get("", ()))
+
+    def require_standing(self, operator: str, kiosk: x509.Certificate, *, now: datetime) -> None:
+        """Pass unless the operator's lists are at hand and do not show this certificate good.
+
+        Raises: CertificateRefused.
+        """
+        place = operator if operator in self.kiosks else ""
+        lists = self.revoked.get(place)
+        if lists is None:
+            return
+        issuer = next((each for each in self.kiosks[place] if issued_by(kiosk, each)), None)
+        if issuer is None:
+            raise CertificateRefused(Refusal.UNTRUSTED, "its issuer is not at hand")
+        lists.require_good(kiosk, issuer=issuer, now=now)
 
 
 class Trusted:
@@ -48,7 +68,10 @@ class Trusted:
 
     def reload(self) -> None:
         """Read all anew; nothing changes unless all of it is good. Raises: SetupIncomplete naming the file."""
-        anchors = Anchors(kiosks=self._read_kiosks(), cards=_certificates(self._cards))
+        files = self._kiosk_files()
+        kiosks = {name: _certificates(file) for name, file in files.items()}
+        revoked = {name: lists for name, file in files.items() if (lists := _lists(file, kiosks[name])) is not None}
+        anchors = Anchors(kiosks=kiosks, cards=_certificates(self._cards), revoked=revoked)
         try:
             centre = decode_trust(self._centre.read_bytes())
         except (OSError, TrustError) as error:
@@ -62,10 +85,10 @@ class Trusted:
         except (KeysError, TrustError):
             return None
 
-    def _read_kiosks(self) -> dict[str, list[x509.Certificate]]:
+    def _kiosk_files(self) -> dict[str, Path]:
         if self._kiosks.is_dir():
-            return {file.stem: _certificates(file) for file in sorted(self._kiosks.glob("*.pem"))}
-        return {"": _certificates(self._kiosks)}
+            return {file.stem: file for file in sorted(self._kiosks.glob("*.pem"))}
+        return {"": self._kiosks}
 
 
 class CrlFile:
@@ -94,3 +117,14 @@ def _certificates(path: Path) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, *PARSE_ERRORS) as error:
         raise SetupIncomplete(f"{path}: no certificates (PEM) can be read") from error
+
+
+def _lists(anchors: Path, certificates: Sequence[x509.Certificate]) -> RevocationLists | None:
+    """The lists (PEM) in NAME.crl beside NAME.pem; None without such a file."""
+    file = anchors.with_suffix(".crl")
+    if not file.exists():
+        return None
+    try:
+        return RevocationLists.parse(file.read_bytes(), anchors=TrustAnchors.of(certificates))
+    except (OSError, CertsError) as error:
+        raise SetupIncomplete(f"{file}: {error}") from error
