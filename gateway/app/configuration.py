@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gateway.app.history_table import HistoryTable
 
 FILE_NAME: Final = "sekisho.toml"
+Role = Literal["inquiry", "certificate"]
+"""What a centre is for; one centre, one role (002 別2-2(6))."""
 
 
 class ConfigurationError(Exception):
@@ -30,7 +32,7 @@ TEST_ENVIRONMENT: Final = "test"
 class CentreTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[centre]: who this gateway is."""
 
-    role: Literal["inquiry", "certificate"] = "inquiry"
+    role: Role = "inquiry"
     environment: str = "development"
     node: str = "node-1"
 

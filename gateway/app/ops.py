@@ -91,7 +91,7 @@ def _duties(configuration: Configuration, database: Database, keystore: KeyStore
         return InquiryDuties(configuration, database, keystore, gauges, now_us)
     from gateway.app.issuance_ops import IssuanceDuties
 
-    return IssuanceDuties(database, gauges, now_us)
+    return IssuanceDuties(database, gauges)
 
 
 class _State:

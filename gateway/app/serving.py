@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
+from certs.material import TlsMaterial
 from gateway.app.configuration import Configuration
 from gateway.directory.directory import Directory
 from gateway.ledger.recording import Rider
@@ -31,10 +32,11 @@ class Parts(NamedTuple):
 
 
 class Serving(NamedTuple):
-    """A service, and what makes the part of its blocks' statements that is its own."""
+    """A service, what makes the part of its blocks' statements that is its own, and what it dials with, if anything."""
 
     service: Service
     rider: Rider
+    materials: tuple[TlsMaterial, ...] = ()
 
 
 def opened(parts: Parts) -> AbstractAsyncContextManager[Serving]:

@@ -1,4 +1,4 @@
-"""Making a development centre from nothing: PKI, keys, database, directory, synthetic residents, and one ministry.
+"""Making a development centre from nothing: PKI, keys, database, directory, what its role has, and one far end.
 
 Everything lies in one directory:
 
@@ -6,7 +6,8 @@ Everything lies in one directory:
     keystore.sekisho   the centre's keys      passphrase    opens them (0600)
     trust.bundle       for offline verifiers  directory.toml  who may do what
     pki/               the development CA     postgres/     the embedded server
-    ministry/          the far end: line.toml, tls/, keystore.sekisho, passphrase, trust.bundle
+    ministry/          the far end: line.toml, tls/, keystore.sekisho, passphrase, trust.bundle; for a certificate
+                       centre operator/ (gateway.app.setup_roles)
 
 With a token for the centre's keys there is no keystore.sekisho and no passphrase here: the configuration names the
 token and the file with its PIN. It appears whole: `sekisho.toml` is written
@@ -27,19 +28,18 @@ import msgspec
 
 from certs.authority import DevelopmentAuthority
 from certs.files import PRIVATE, PUBLIC, write_whole
-from certs.names import LineName
-from certs.profiles import CENTRE, LINE, Profile
-from gateway.app.configuration import FILE_NAME
+from certs.names import CENTRE_PARTY, LineName
+from certs.profiles import CENTRE, LINE
+from gateway.app.configuration import FILE_NAME, Role
+from gateway.app.setup_roles import ROLES as ROLE_SETUPS
+from gateway.app.setup_roles import Progress, RoleSetup, add_content, add_files, issue
 from gateway.directory import toml
 from gateway.directory.apply import Change, apply
 from gateway.host import run_guest
-from gateway.inquiry.keys import make_keys
-from gateway.inquiry.loading import load_synthetic
 from gateway.store.dsn import as_role
 from gateway.store.embedded import OWNER, EmbeddedPostgres
 from gateway.store.migrate import ROLES, migrate
 from gateway.store.pool import open_database
-from gateway.store.register import refresh_statistics
 from hsm.ceremony import SETS, KeySet, create_standard_keys, trust_of
 from hsm.errors import StoreExists
 from hsm.interface import KeyStore
@@ -49,9 +49,7 @@ from protocol.keys import Algorithm, Purpose
 from protocol.trust import encode_trust
 
 CENTRE_ID: Final = "centre"
-MINISTRY: Final = LineName("mlit", "line-1")
 ENVIRONMENT: Final = "development"
-ROLE: Final = "inquiry"
 SEED: Final = 20190401
 """Of the synthetic register: the day of the ministry agreement (002)."""
 RESIDENTS_DEFAULT: Final = 20_000
@@ -60,8 +58,6 @@ VERSION_MIN: Final = 150_000
 """Of PostgreSQL, as server_version_num."""
 
 Say = Callable[[str], None]
-Progress = Callable[[int, int], None]
-"""(done, of) residents."""
 
 
 class SetupError(Exception):
@@ -92,6 +88,7 @@ def make_centre(
     token: TokenPlace | None = None,
     owner_dsn: str | None = None,
     environment: str = ENVIRONMENT,
+    role: Role = "inquiry",
 ) -> None:
     """Make a centre in `data`, with its keys in `token` and its tables in a database of one's own where given.
 
@@ -112,31 +109,33 @@ def make_centre(
     (data / ".unfinished").touch()
     now = datetime.now(UTC)
     now_us = time.time_ns() // 1000
+    own = ROLE_SETUPS[role]
     label = f"{now:%Y-%m}-{secrets.token_hex(2)}"
 
     say("development PKI and keystores")
     with _centre_keys(data, token, label, now_us) as centre_keys:
         authority = DevelopmentAuthority.create(data / "pki", name="Sekisho Development", now=now)
         authority.write_crl(now=now, days=30)
-        _issue(authority, data / "tls", CENTRE, LineName("centre", ROLE), now, ("127.0.0.1", "localhost"))
-        ministry = data / "ministry"
-        ministry.mkdir(mode=0o700)
-        _issue(authority, ministry / "tls", LINE, MINISTRY, now, ())
-        ministry_keys = _keystore(ministry, MINISTRY.party, "line", f"{MINISTRY.party}-{label}", now_us)
-        bundle = encode_trust(trust_of(centre_keys, role=ROLE, environment=environment))
+        issue(authority, data / "tls", CENTRE, LineName(CENTRE_PARTY, role), now, ("127.0.0.1", "localhost"))
+        add_files(data, role, authority, now)
+        far = data / own.far_directory
+        far.mkdir(mode=0o700)
+        issue(authority, far / "tls", LINE, own.far_end, now, ())
+        far_keys = _keystore(far, own.far_end.party, "line", f"{own.far_end.party}-{label}", now_us)
+        bundle = encode_trust(trust_of(centre_keys, role=role, environment=environment))
         write_whole(data / "trust.bundle", bundle, mode=PUBLIC)
-        write_whole(ministry / "trust.bundle", bundle, mode=PUBLIC)
-        write_whole(ministry / "line.toml", _line_toml(port, environment).encode(), mode=PUBLIC)
-        write_whole(data / "directory.toml", _directory_toml(ministry_keys).encode(), mode=PUBLIC)
+        write_whole(far / "trust.bundle", bundle, mode=PUBLIC)
+        write_whole(far / "line.toml", _line_toml(role, port, environment).encode(), mode=PUBLIC)
+        write_whole(data / "directory.toml", _directory_toml(own, far_keys).encode(), mode=PUBLIC)
 
         say("database")
         with _database(data, owner_dsn) as (dsns, passwords):
             if owner_dsn is not None:
                 run_guest(_require_empty, owner_dsn)
-            if not run_guest(_fill, dsns[OWNER], passwords, data, centre_keys, residents, say, progress):
+            if not run_guest(_fill, dsns[OWNER], passwords, data, centre_keys, role, residents, say, progress):
                 raise KeyboardInterrupt  # a signal ended the filling; the directory is begun again next time
     configuration = _configuration_toml(
-        port, ops_port, workers, token, None if owner_dsn is None else dsns, environment
+        role, port, ops_port, workers, token, None if owner_dsn is None else dsns, environment
     )
     write_whole(data / FILE_NAME, configuration.encode(), mode=PRIVATE)
     (data / ".unfinished").unlink()
@@ -186,6 +185,7 @@ async def _fill(
     passwords: dict[str, str],
     data: Path,
     keystore: KeyStore,
+    role: Role,
     residents: int,
     say: Say,
     progress: Progress,
@@ -198,27 +198,14 @@ async def _fill(
             Change(
                 asked_by="sekisho init",
                 approved_by="development",
-                reference="dev-agreement-mlit",
+                reference=ROLE_SETUPS[role].reference,
                 at_us=time.time_ns() // 1000,
             ),
         )
-        seal = keystore.current(Purpose.SEAL, time.time_ns() // 1000).key_id
-        keys = await make_keys(database, keystore, seal, random=secrets.token_bytes)
-        say(f"{residents:,} synthetic residents (合成データ)")
-        await load_synthetic(database, keys, residents, SEED, lambda done: progress(done, residents))
-        await refresh_statistics(database)
+        await add_content(
+            role, database, keystore, residents=residents, seed=SEED, now_us=_now_us, say=say, progress=progress
+        )
     return True
-
-
-def _issue(
-    authority: DevelopmentAuthority, out: Path, profile: Profile, name: LineName, now: datetime, hosts: tuple[str, ...]
-) -> None:
-    out.mkdir(mode=0o700)
-    issued = authority.issue(profile, name, now=now, hosts=hosts)
-    write_whole(out / "certificate.pem", issued.certificate_pem, mode=PUBLIC)
-    write_whole(out / "key.pem", issued.key_pem, mode=PRIVATE)
-    write_whole(out / "anchors.pem", authority.anchors_pem, mode=PUBLIC)
-    write_whole(out / "crl.pem", (authority.directory / "crl.pem").read_bytes(), mode=PUBLIC)
 
 
 @contextmanager
@@ -281,13 +268,18 @@ def _keystore(directory: Path, owner: str, which: KeySet, label: str, now_us: in
     return store
 
 
-def _line_toml(port: int, environment: str) -> str:
-    return f"""# A dedicated line of the development ministry, for `sekisho inquire`. Paths are relative to this file.
-own = "{MINISTRY}"
-centre = "centre/{ROLE}"
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def _line_toml(role: Role, port: int, environment: str) -> str:
+    own = ROLE_SETUPS[role]
+    return f"""# {own.what} Paths are relative to this file.
+own = "{own.far_end}"
+centre = "{CENTRE_PARTY}/{role}"
 host = "127.0.0.1"
 port = {port}
-role = "{ROLE}"
+role = "{role}"
 environment = "{environment}"
 tls = "tls"
 trust = "trust.bundle"
@@ -297,6 +289,7 @@ passphrase_file = "passphrase"
 
 
 def _configuration_toml(
+    role: Role,
     port: int,
     ops_port: int,
     workers: int,
@@ -310,10 +303,10 @@ def _configuration_toml(
         database = "\n".join(f"{name} = {_toml_text(dsns[role])}" for name, role in names.items())
     uri = "software:keystore.sekisho" if token is None else token.uri
     passphrase_file = "passphrase" if token is None else str(token.pin_file.absolute())
-    return f"""# A development inquiry centre, made by `sekisho init`. Paths are relative to this file.
+    return f"""# A development centre of role {role}, made by `sekisho init`. Paths are relative to this file.
 
 [centre]
-role = "{ROLE}"
+role = "{role}"
 environment = "{environment}"
 node = "node-1"
 
@@ -332,15 +325,7 @@ workers = {workers} # 0: one a core
 [ops]
 listen = "127.0.0.1:{ops_port}"
 metrics = "metrics"
-
-# Latency objectives; `sekisho slo rules` writes Prometheus rules from them.
-[[slo]]
-name = "inquiry"
-operations = ["inquire_by_code", "inquire_by_name"]
-objective = 0.999
-threshold_ms = 100
-window_days = 28
-"""
+{ROLE_SETUPS[role].tables}"""
 
 
 def _toml_text(text: str) -> str:
@@ -348,15 +333,15 @@ def _toml_text(text: str) -> str:
     return msgspec.json.encode(text).decode()
 
 
-def _directory_toml(ministry: KeyStore) -> str:
-    """The example directory with the ministry's real key in it."""
-    key = ministry.current(Purpose.LINE, time.time_ns() // 1000)
+def _directory_toml(own: RoleSetup, far: KeyStore) -> str:
+    """The example directory with the far end's real key in it."""
+    key = far.current(Purpose.LINE, time.time_ns() // 1000)
     since = datetime.fromtimestamp(key.not_before_us / 1e6, UTC)
-    example = Path(__file__).with_name("directory.example.toml")
+    example = Path(__file__).with_name(own.example)
     text = example.read_text(encoding="utf-8")
     lines = []
     for line in text.splitlines():
-        if line.startswith('id = "mlit-line-1-2026"'):
+        if line.startswith(f'id = "{own.example_key}"'):
             line = f'id = "{key.key_id}"'
         elif line.startswith("public_key = "):
             line = f'public_key = "{base64.b64encode(key.public_key).decode()}"'

@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -54,6 +55,8 @@ COMMIT_S_MAX = 10.0
 PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan"}
 """A worker's statements are few and their plans do not depend on values: planning anew costs more than running."""
 LOAD_S = 1.0
+CONNECTIONS = {"inquiry": 2, "certificate": 6}
+"""Of a worker, beside those that its stages keep: an application's tasks and its lanes read at the same time."""
 
 
 def now_us() -> int:
@@ -103,7 +106,7 @@ async def _serve(birth: Birth, configuration: Configuration, stop: Stop) -> None
         async with (
             open_database(
                 birth.gateway_dsn,
-                size=2,
+                size=CONNECTIONS[configuration.centre.role],
                 role=f"worker {birth.slot}",
                 statement_ms=STATEMENT_MS_MAX,
                 commit_s=COMMIT_S_MAX,
@@ -203,7 +206,7 @@ async def _run(
         settle_collector()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(holder.listen, birth.gateway_dsn)
-            nursery.start_soon(_reload, stop, material, holder, keystore, worker)
+            nursery.start_soon(_reload, stop, (material, *serving.materials), holder, keystore, worker)
             nursery.start_soon(_watch, worker, gauges, holder, database, keystore)
             nursery.start_soon(teller.run)
             nursery.start_soon(stop_with_parent, stop)
@@ -229,7 +232,7 @@ def _listen(birth: Birth) -> trio.SocketListener:
 
 
 async def _reload(
-    stop: Stop, material: TlsMaterial, holder: DirectoryHolder, keystore: KeyStore, worker: Worker
+    stop: Stop, materials: Sequence[TlsMaterial], holder: DirectoryHolder, keystore: KeyStore, worker: Worker
 ) -> None:
     """SIGHUP: keys, certificates, revocation lists and directory anew; what is bad leaves the old of it in force.
 
@@ -240,7 +243,8 @@ async def _reload(
         stop.reloading = trio.Event()
         await refresh_keys(keystore)
         try:
-            material.reload(now=datetime.now(UTC))
+            for material in materials:
+                material.reload(now=datetime.now(UTC))
             await worker.acceptor.recheck()
             await holder.refresh()
             log.info("reloaded", version=holder.current.version)

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable
 
+from gateway.app.keys import unwrap
 from gateway.inquiry.provision import SECRET_BYTES, HistoryKeys, YearGone
 from gateway.store.provision import ProvisionStore
 from hsm import calls

@@ -3,25 +3,31 @@
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
+from gateway.cli.directory_summary import counts, summary
+from gateway.cli.directory_summary import menu as menu_text
 from gateway.cli.place import data_option, reached
 from gateway.directory import apply as changes
 from gateway.directory.apply import Applied, Change
-from gateway.directory.directory import Directory
 from gateway.directory.errors import DirectoryError
-from gateway.directory.hours import jst_date
-from gateway.directory.model import Document, Scope
+from gateway.directory.hours import JST
+from gateway.directory.model import Scope
+from gateway.directory.offers import menu as menu_of
+from gateway.directory.policy import Refused
 from gateway.directory.toml import read
+from gateway.directory.toml_participants import CARD_TYPE_NAMES
 from gateway.host import run_guest
 from gateway.store import notices as notice_store
 from gateway.store.errors import StoreError
 from gateway.store.notices import Notice
 from gateway.store.pool import Database, open_database
 from protocol.messages import NoticeKind
+from protocol.outcomes import CATALOGUE
 
 T = TypeVar("T")
 
@@ -36,12 +42,13 @@ _target = click.argument("target", default="")
 
 @click.group(name="directory")
 def command() -> None:
-    """Who may do what: parties, lines, contracts, staff, suspensions.
+    """Who may do what: parties, lines, contracts, staff, municipalities and what they offer, suspensions.
 
     \b
     Example:
       sekisho directory check directory.toml
       sekisho directory apply directory.toml --asked-by A --approved-by B --reference 2026-12
+      sekisho directory menu cvs-dev 121002
       sekisho directory suspend line mlit/line-1 --ground "key in doubt" --asked-by A
     """
 
@@ -52,7 +59,7 @@ def check(file: Path) -> None:
     """Read FILE and say whether it can be a directory; no database is needed."""
     with _reported():
         document = read(file)
-    click.echo(f"{file}: good; {_counts(document)}")
+    click.echo(f"{file}: good; {counts(document)}")
 
 
 @command.command()
@@ -68,7 +75,7 @@ def apply(file: Path, dsn: str | None, data: Path | None, asked_by: str, approve
     with _reported():
         document = read(file)
         applied = _with_database(dsn, data, lambda database: changes.apply(database, document, change))
-    click.echo(_said(applied, _counts(document)))
+    click.echo(_said(applied, counts(document)))
 
 
 @command.command()
@@ -79,7 +86,39 @@ def show(dsn: str | None, data: Path | None, as_json: bool) -> None:
     """Show the current directory."""
     with _reported():
         directory = _with_database(dsn, data, changes.load)
-    click.echo(directory.document.encode().decode() if as_json else _summary(directory))
+    click.echo(directory.document.encode().decode() if as_json else summary(directory, _now_us()))
+
+
+@command.command()
+@click.argument("operator")
+@click.argument("municipality")
+@click.option(
+    "--card",
+    type=click.Choice(list(CARD_TYPE_NAMES)),
+    default="my-number-card",
+    show_default=True,
+    help="The type of card that is used.",
+)
+@click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M"]), help="A time in Japan; now when left out.")
+@_dsn
+@data_option
+def menu(operator: str, municipality: str, card: str, at: datetime | None, dsn: str | None, data: Path | None) -> None:
+    """Show what kiosks of OPERATOR are told MUNICIPALITY (six digits) offers; exit 1 when they are refused.
+
+    \b
+    Example:
+      sekisho directory menu cvs-dev 121002 --at 2026-12-29T12:00
+    """
+    at_us = _now_us() if at is None else int(at.replace(tzinfo=JST).timestamp()) * 1_000_000
+    with _reported():
+        directory = _with_database(dsn, data, changes.load)
+    shown = menu_of(
+        directory, operator=operator, municipality=municipality, card_type=CARD_TYPE_NAMES[card], at_us=at_us
+    )
+    if isinstance(shown, Refused):
+        said = CATALOGUE[shown.outcome]
+        raise click.ClickException(f"{shown.outcome.name}: {said.ja} / {said.en}; {shown.field}: {shown.remedy}")
+    click.echo(menu_text(shown))
 
 
 @command.command()
@@ -101,7 +140,7 @@ def suspend(
     approved_by: str | None,
     reference: str,
 ) -> None:
-    """Stop provision now: all, or a party, an affair, or a line given as party/line."""
+    """Stop provision now: all, or a party, an affair, a kind of certificate, or a line given as party/line."""
     change = Change(asked_by=asked_by, approved_by=approved_by or asked_by, reference=reference, at_us=_now_us())
     with _reported():
         applied = _with_database(
@@ -217,32 +256,3 @@ def _reported() -> Iterator[None]:
 
 def _said(applied: Applied, what: str) -> str:
     return f"version {applied.version}: {what}" if applied.changed else f"version {applied.version}: nothing to change"
-
-
-def _counts(document: Document) -> str:
-    tables = {
-        "parties": document.parties,
-        "lines": document.lines,
-        "contracts": document.contracts,
-        "staff": document.staff,
-        "suspensions": document.suspensions,
-    }
-    return ", ".join(f"{len(rows)} {name}" for name, rows in tables.items())
-
-
-def _summary(directory: Directory) -> str:
-    now_us = _now_us()
-    document = directory.document
-    rows = [f"version {directory.version}: {_counts(document)}"]
-    rows += [f"party       {party.id}  {party.kind.value}  {party.name_ja}" for party in document.parties]
-    for line in document.lines:
-        keys = ", ".join(key.key_id for key in line.keys if key.valid_at(now_us)) or "none valid now"
-        rows.append(f"line        {line.party}/{line.name}  keys {keys}")
-    for contract in document.contracts:
-        until = contract.valid_until or "open"
-        rows.append(f"contract    {contract.party}  {contract.role.value}  {contract.valid_from} to {until}")
-    for s in document.suspensions:
-        state = "in force" if s.holds_at(now_us) else "not in force"
-        since = jst_date(s.from_us)
-        rows.append(f"suspension  {s.scope.value} {s.target or '-'}  {state}, since {since}: {s.ground}")
-    return "\n".join(rows)

@@ -1,17 +1,21 @@
 """`sekisho init`: a development centre in a directory."""
 
 from pathlib import Path
+from typing import get_args
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.app.configuration import TEST_ENVIRONMENT
+from gateway.app.configuration import TEST_ENVIRONMENT, Role
 from gateway.app.setup import ENVIRONMENT, RESIDENTS_DEFAULT, RESIDENTS_MIN, TokenPlace, make_centre
 
 
 @click.command("init")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Directory to make the centre in.")
+@click.option(
+    "--role", type=click.Choice(get_args(Role)), default="inquiry", show_default=True, help="What the centre is for."
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=9440, show_default=True, help="Port of the lines.")
 @click.option("--ops-port", type=click.IntRange(0, 65535), default=9441, show_default=True, help="Port of metrics.")
 @click.option("--workers", type=click.IntRange(0, 256), default=0, show_default=True, help="0: one a core.")
@@ -20,7 +24,7 @@ from gateway.app.setup import ENVIRONMENT, RESIDENTS_DEFAULT, RESIDENTS_MIN, Tok
     type=click.IntRange(RESIDENTS_MIN, 10_000_000),
     default=RESIDENTS_DEFAULT,
     show_default=True,
-    help="Synthetic residents to seed.",
+    help="Synthetic residents to seed, in an inquiry centre.",
 )
 @click.option(
     "--keystore",
@@ -42,6 +46,7 @@ from gateway.app.setup import ENVIRONMENT, RESIDENTS_DEFAULT, RESIDENTS_MIN, Tok
 @click.option("--test-environment", is_flag=True, help="Make it a test environment (試験環境); see `sekisho serve`.")
 def command(
     data: Path,
+    role: Role,
     port: int,
     ops_port: int,
     workers: int,
@@ -52,14 +57,21 @@ def command(
     *,
     test_environment: bool,
 ) -> None:
-    """Make a development centre: PKI, keys, database, directory, synthetic residents, and one ministry's line.
+    """Make a development centre: PKI, keys, database, directory, and the line of one far end.
 
-    Without --keystore the keys are sealed in a file of the directory.
+    An inquiry centre has synthetic residents and a ministry; a certificate centre an operator of kiosks, the
+    certificate it dials municipalities with, and a card authority for tests. Without --keystore the keys are sealed in
+    a file of the directory.
 
     \b
     Then:
       sekisho serve --data DIR
       sekisho inquire --line DIR/ministry --code 12345678901 --affair vehicle-12-1 --case 2026-0001
+
+    \b
+    Or:
+      sekisho init --role certificate --data DIR
+      sekisho serve --role certificate --data DIR
     """
     console = Console(stderr=True)
     if (keystore is None) != (passphrase_file is None):
@@ -77,8 +89,11 @@ def command(
         token=token,
         owner_dsn=dsn,
         environment=TEST_ENVIRONMENT if test_environment else ENVIRONMENT,
+        role=role,
     )
     flag = " --test-environment" if test_environment else ""
+    if role != "inquiry":
+        flag += f" --role {role}"
     click.echo(f"made {data}; start it with `sekisho serve --data {data}{flag}`")
 
 
@@ -93,6 +108,7 @@ def make_with_progress(
     token: TokenPlace | None = None,
     owner_dsn: str | None = None,
     environment: str = ENVIRONMENT,
+    role: Role = "inquiry",
 ) -> None:
     """make_centre with its steps and a bar on the console."""
     with Progress(
@@ -113,6 +129,7 @@ def make_with_progress(
             token=token,
             owner_dsn=owner_dsn,
             environment=environment,
+            role=role,
             say=lambda text: bar.console.print(f"  {text}", highlight=False),
             progress=lambda done, of: bar.update(task, completed=done, total=of, visible=True),
         )

@@ -1,5 +1,6 @@
 """`sekisho jpki`: cards for tests (試験用), and whether they are still good."""
 
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
@@ -7,9 +8,10 @@ from typing import get_args
 import click
 import trio
 
+from gateway.ops.logs import configure_logging
 from gateway.peers.jpki.authority import RESPONDER_DEFAULT, Algorithm, Reason, make_jpki, revoke, write_crl
 from gateway.peers.jpki.cards import issue_card
-from gateway.peers.jpki.responder import serve_responder
+from gateway.peers.jpki.errors import JpkiRefused
 from gateway.peers.jpki.store import CardRecord, Register
 from protocol.certificates import CARD_TYPES, CardType
 
@@ -106,6 +108,7 @@ def list_cards(directory: Path) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=8888, show_default=True)
 def serve(directory: Path, port: int) -> None:
     """Answer OCSP requests on the loopback address until interrupted, and keep crl.der fresh."""
+    configure_logging()
     trio.run(_serve, directory, port)
 
 
@@ -118,14 +121,23 @@ def crl(directory: Path) -> None:
 
 
 async def _serve(directory: Path, port: int) -> None:
-    async with trio.open_nursery() as nursery:
-        bound = await nursery.start(_serving, directory, port)
-        click.echo(f"OCSP responder (試験用) at http://127.0.0.1:{bound}/ocsp")
+    from gateway.peers.jpki.responder import serve_responder  # the other commands need no web framework
 
-
-async def _serving(directory: Path, port: int, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> None:
     stop = trio.Event()
-    await serve_responder(directory, port=port, stop=stop, task_status=task_status)
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def listen(task_status: trio.TaskStatus[int]) -> None:
+                try:
+                    await serve_responder(directory, port=port, stop=stop, task_status=task_status)
+                except* OSError as errors:
+                    raise JpkiRefused(f"cannot listen at port {port}; choose another --port") from errors
+
+            bound = await nursery.start(listen)
+            click.echo(f"OCSP responder (試験用) at http://127.0.0.1:{bound}/ocsp; Ctrl-C ends")
+            async for _ in signals:
+                break
+            stop.set()
 
 
 def _state(card: CardRecord) -> str:

@@ -3,13 +3,13 @@
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import click
 import trio
 
 from gateway.app import supervisor
-from gateway.app.configuration import TEST_ENVIRONMENT, Configuration, read_configuration
+from gateway.app.configuration import TEST_ENVIRONMENT, Configuration, Role, read_configuration
 from gateway.ops.logs import configure_logging
 
 TEST_BANNER = "*** 試験環境 TEST ENVIRONMENT: 合成データのみ synthetic residents only ***"
@@ -19,9 +19,9 @@ HARD_STOP_STATUS: Final = 3
 @click.command("serve")
 @click.option("--data", type=click.Path(path_type=Path), help="Directory of a centre (holds sekisho.toml).")
 @click.option("--config", type=click.Path(path_type=Path), help="Configuration file, in place of --data.")
-@click.option("--role", type=click.Choice(["inquiry"]), default="inquiry", show_default=True, help="Which centre.")
+@click.option("--role", type=click.Choice(get_args(Role)), default="inquiry", show_default=True, help="Which centre.")
 @click.option("--test-environment", is_flag=True, help="It is a test environment, and may only be one (試験環境).")
-def command(data: Path | None, config: Path | None, role: str, *, test_environment: bool) -> None:
+def command(data: Path | None, config: Path | None, role: Role, *, test_environment: bool) -> None:
     """Serve lines until Ctrl-C or SIGTERM, which drain them; SIGHUP reads keys, certificates and directory anew.
 
     A second Ctrl-C or SIGTERM ends at once, with exit status 3; what was not recorded by then is not lost to its asker,
@@ -37,7 +37,9 @@ def command(data: Path | None, config: Path | None, role: str, *, test_environme
         raise click.UsageError("name the centre with --data DIR, or its configuration with --config FILE")
     configuration = read_configuration(place)
     if configuration.centre.role != role:
-        raise click.ClickException(f"{configuration.path} is a centre of role {configuration.centre.role}, not {role}")
+        raise click.ClickException(
+            f"{configuration.path} is a centre of role {configuration.centre.role}; say so with --role"
+        )
     is_test = configuration.centre.environment == TEST_ENVIRONMENT
     if test_environment and not is_test:
         raise click.ClickException(

@@ -134,6 +134,9 @@ def _check_contract(contract: Contract, parties: dict[str, Party]) -> None:
     if contract.run_off_until is not None:
         at.need(contract.valid_until is not None, "run_off_until", "the contract has no end", "set valid_until")
         at.days(contract.valid_until or contract.valid_from, contract.run_off_until, "run_off_until")
+    for field, given in (("methods", contract.methods), ("affairs", contract.affairs)):
+        apart = contract.role is Role.INQUIRY or not given
+        at.need(apart, field, "of an inquiry centre", "remove it from a contract of role certificate")
     for affair, steps in contract.affairs.items():
         listed = AFFAIRS.get(affair)
         known = ", ".join(AFFAIRS)

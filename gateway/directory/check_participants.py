@@ -9,9 +9,10 @@ from cryptography import x509
 from gateway.directory.model import Document, Party, PartyKind
 from gateway.directory.participants import CardTerm, DayException, Kit, Municipality, Offer, Operator
 from gateway.directory.place import At, check_stop
+from gateway.directory.trusts import trust_of
 from protocol import limits, municipality_code
 from protocol.certificates import KINDS, CardType, Option
-from protocol.trust import TrustError, decode_trust
+from protocol.trust import TrustError
 
 FEE_MAX: Final = 1_000
 """Fees of 10 to 800 yen have been seen; more is a slip of the keyboard."""
@@ -96,7 +97,7 @@ def _check_server(at: At, each: Municipality) -> None:
         return  # not exchanged yet: nothing is asked of it (gateway.directory.offers)
     remedy = "give the file that the municipality's set-up wrote"
     try:
-        trust = decode_trust(each.trust)
+        trust = trust_of(each.trust)
     except TrustError as error:
         at.need(False, "trust", str(error), remedy)
     else:

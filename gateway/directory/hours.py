@@ -4,13 +4,14 @@ Japan has had one offset (UTC+9) and no summer time since 1951, so no time zone 
 """
 
 from collections.abc import Sequence, Set
-from datetime import date
+from datetime import date, timedelta, timezone
 from typing import Final, Protocol, TypeVar
 
 from gateway.directory.model import Hours, Window
 
 MINUTE_US: Final = 60_000_000
 DAY_US: Final = 86_400_000_000
+JST: Final = timezone(timedelta(hours=9))
 _JST_US: Final = 9 * 60 * MINUTE_US
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _SATURDAY: Final = 5
@@ -60,3 +61,11 @@ def window(hours: Hours, day: date, holidays: Set[date]) -> Window | None:
 def is_open(opening: Window | None, at_us: int) -> bool:
     """Whether a window of this very day holds a time: the opening minute belongs to it, the closing one does not."""
     return opening is not None and opening.open_minute <= jst_minute(at_us) < opening.close_minute
+
+
+def both(one: Window | None, other: Window | None) -> Window | None:
+    """The window in which two are open; None when there is none."""
+    if one is None or other is None:
+        return None
+    first, last = max(one.open_minute, other.open_minute), min(one.close_minute, other.close_minute)
+    return Window(open_minute=first, close_minute=last) if first < last else None

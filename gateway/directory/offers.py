@@ -15,9 +15,9 @@ import msgspec
 from gateway.directory import hours, words
 from gateway.directory.directory import Directory
 from gateway.directory.model import Contract, Role, Scope
-from gateway.directory.openings import Window
+from gateway.directory.openings import Hours, Window
 from gateway.directory.participants import Municipality, Offer, Participation
-from gateway.directory.policy import Refused, outside_hours
+from gateway.directory.policy import Refused, centre_opening, outside_hours
 from protocol import issuance
 from protocol.certificates import CardType
 from protocol.issuance import Statement
@@ -49,12 +49,12 @@ def menu(
     offers = []
     for offer in place.offers:
         fee = fee_of(offer, day)
-        if fee is None or not _offered(offer, day):
+        if fee is None or not is_offered(offer, day):
             continue
         closed = (
             _suspended(directory, Scope.KIND, offer.kind, at_us) or centre or _closed(directory, place, offer, at_us)
         )
-        ja, en = words.offer_hours(offer, day, directory.exception(place.code, offer.kind, day))
+        ja, en = _hours_words(directory, contract, place, offer, day)
         offers.append(
             issuance.Offer(
                 kind=offer.kind,
@@ -89,7 +89,7 @@ def may_authenticate(
     if refused is not None:
         return refused
     day = hours.jst_date(at_us)
-    offered = [offer for offer in place.offers if _offered(offer, day)]
+    offered = [offer for offer in place.offers if is_offered(offer, day)]
     if not offered:
         return _refused(Outcome.KIND_NOT_OFFERED, "municipality", "this municipality offers nothing today")
     closed: Refused | None = None
@@ -108,7 +108,7 @@ def price(directory: Directory, *, operator: str, statement: Statement, card_typ
     contract, place = found
     day = hours.jst_date(at_us)
     offer = directory.offer(place.code, statement.kind)
-    fee = fee_of(offer, day) if offer is not None and _offered(offer, day) else None
+    fee = fee_of(offer, day) if offer is not None and is_offered(offer, day) else None
     if offer is None or fee is None:
         return _refused(Outcome.KIND_NOT_OFFERED, "kind", "choose a kind from the menu")
     refused = (
@@ -165,6 +165,11 @@ def fee_of(offer: Offer, day: date) -> int | None:
     return fee.yen if fee else None
 
 
+def is_offered(offer: Offer, day: date) -> bool:
+    """Whether a kind is offered on a day at all, at whatever hour."""
+    return offer.valid_from <= day and (offer.valid_until is None or day <= offer.valid_until)
+
+
 def opening_of(directory: Directory, place: Municipality, offer: Offer, day: date) -> Window | None:
     """The window of a kind on a day by the municipality's own calendar; None when it is closed."""
     exception = directory.exception(place.code, offer.kind, day)
@@ -172,6 +177,23 @@ def opening_of(directory: Directory, place: Municipality, offer: Offer, day: dat
         return exception[0]
     dated = hours.in_force(offer.hours, day)
     return hours.window(dated, day, place.holidays) if dated else None
+
+
+def _hours_words(
+    directory: Directory, contract: Contract, place: Municipality, offer: Offer, day: date
+) -> tuple[str, str]:
+    """When both calendars are open: on a day of each class, and today where today differs."""
+    own, centre = hours.in_force(offer.hours, day), hours.in_force(contract.hours, day)
+    if own is None or centre is None:
+        return words.offer_hours(None, None)
+    usual = Hours(
+        valid_from=own.valid_from,
+        weekday=hours.both(own.weekday, centre.weekday),
+        saturday=hours.both(own.saturday, centre.saturday),
+        holiday=hours.both(own.holiday, centre.holiday),
+    )
+    today = hours.both(opening_of(directory, place, offer, day), centre_opening(directory, contract, day))
+    return words.offer_hours(usual, None if today == hours.window(usual, day, place.holidays) else (today,))
 
 
 def _taking_part(
@@ -212,10 +234,6 @@ def _suspended(directory: Directory, scope: Scope, target: str, at_us: int) -> R
             field = {Scope.PARTY: "party", Scope.KIND: "kind"}.get(scope, "")
             return _refused(Outcome.SUSPENDED, field, f"wait for the notice of resumption ({suspension.ground})")
     return None
-
-
-def _offered(offer: Offer, day: date) -> bool:
-    return offer.valid_from <= day and (offer.valid_until is None or day <= offer.valid_until)
 
 
 def _closed(directory: Directory, place: Municipality, offer: Offer, at_us: int) -> Refused | None:

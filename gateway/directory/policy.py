@@ -21,7 +21,7 @@ import msgspec
 
 from gateway.directory import hours
 from gateway.directory.affairs import AFFAIRS
-from gateway.directory.model import Contract, Line, Method, Party, Right, Role, Scope, Suspension, Terms, Volume
+from gateway.directory.model import Contract, Line, Method, Party, Right, Role, Scope, Suspension, Terms, Volume, Window
 from protocol.messages import Operation
 from protocol.outcomes import Outcome
 
@@ -300,15 +300,19 @@ def outside_hours(directory: "Directory", contract: Contract | None, at_us: int)
         return _refused(Outcome.OUTSIDE_HOURS, "", f"planned stop: {stop.ground}")
     if contract is None:
         return None
-    day = hours.jst_date(at_us)
-    if day in directory.document.closed:
-        return _refused(Outcome.OUTSIDE_HOURS, "", "closed today; ask another day")
-    dated = hours.in_force(contract.hours, day)
-    opening = hours.window(dated, day, directory.holidays) if dated else None
+    opening = centre_opening(directory, contract, hours.jst_date(at_us))
     if hours.is_open(opening, at_us):
         return None
     said = f"today's hours are {opening} JST" if opening else "closed today; ask another day"
     return _refused(Outcome.OUTSIDE_HOURS, "", said)
+
+
+def centre_opening(directory: "Directory", contract: Contract, day: date) -> Window | None:
+    """The centre's window of a day by an agreement's hours; None when it is closed."""
+    if day in directory.document.closed:
+        return None
+    dated = hours.in_force(contract.hours, day)
+    return hours.window(dated, day, directory.holidays) if dated else None
 
 
 def _refused(outcome: Outcome, field: str, remedy: str) -> Refused:

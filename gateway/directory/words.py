@@ -1,20 +1,22 @@
 """What a kiosk's screen says of hours and of stops ahead, in Japanese and English (000仕7-2, 7-4, 001-8-3). Pure."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from gateway.directory import hours
 from gateway.directory.model import Document
 from gateway.directory.openings import Hours, Window
-from gateway.directory.participants import DayException, Municipality, Offer
+from gateway.directory.participants import DayException, Municipality
 from protocol.certificates import KINDS, Kind
 
 AHEAD_DAYS: Final = 14
 """Stops and closed days are shown so many days before they begin."""
 AHEAD_MAX: Final = 6
+AHEAD_BYTES_MAX: Final = 4 << 10
+"""Of UTF-8 in both languages, so that a menu of every kind fits an answer's body."""
 DAYS_NAMED_MAX: Final = 10
-_JST: Final = timezone(timedelta(hours=9))
+_DAY: Final = timedelta(days=1)
 
 
 def opening_hours(dated: Hours) -> tuple[str, str]:
@@ -32,10 +34,9 @@ def opening_hours(dated: Hours) -> tuple[str, str]:
     return "、".join(ja_parts), ", ".join(en_parts)
 
 
-def offer_hours(offer: Offer, day: date, today: tuple[Window | None] | None) -> tuple[str, str]:
-    """A kind's hours as they stand on a day; `today` is the day's exception, if it has one."""
-    dated = hours.in_force(offer.hours, day)
-    ja, en = opening_hours(dated) if dated else ("取扱時間未設定", "No hours set")
+def offer_hours(usual: Hours | None, today: tuple[Window | None] | None) -> tuple[str, str]:
+    """A kind's hours by class of day; `today` is today's window where it differs from its class."""
+    ja, en = opening_hours(usual) if usual else ("取扱時間未設定", "No hours set")
     if today is not None:
         today_ja, today_en = _window(today[0])
         ja, en = f"{ja}(本日は{today_ja})", f"{en} (today {today_en})"
@@ -47,8 +48,14 @@ def _window(opening: Window | None) -> tuple[str, str]:
 
 
 def stops_ahead(document: Document, place: Municipality, at_us: int) -> tuple[str, str]:
-    """What stops now or within AHEAD_DAYS, the centre's first, at most AHEAD_MAX of them; empty when nothing does."""
-    said = sorted(_ahead(document, place, at_us))[:AHEAD_MAX]
+    """What stops now or within AHEAD_DAYS, by when it begins; as much of it as fits; empty when nothing does."""
+    said: list[tuple[int, str, str]] = []
+    left = AHEAD_BYTES_MAX
+    for each in sorted(_ahead(document, place, at_us))[:AHEAD_MAX]:
+        left -= len(each[1].encode()) + len(each[2].encode())
+        if left < 0:
+            break
+        said.append(each)
     return "。".join(ja for _, ja, _ in said), ". ".join(en for _, _, en in said)
 
 
@@ -93,14 +100,13 @@ def some_days(listed: Sequence[date]) -> str:
     return named if len(listed) <= DAYS_NAMED_MAX else f"{named}, ... ({len(listed)})"
 
 
-def _runs(listed: list[date]) -> Iterator[tuple[date, date]]:
-    """Consecutive days as (first, last)."""
-    first: date | None = None
-    for day, following in zip(listed, [*listed[1:], None], strict=True):
-        first = first or day
-        if following is None or following.toordinal() > day.toordinal() + 1:
-            yield first, day
-            first = None
+def _runs(listed: Sequence[date]) -> Iterator[tuple[date, date]]:
+    """Consecutive days of a sorted list as (first, last)."""
+    known = set(listed)
+    ends = (day for day in listed if day + _DAY not in known)
+    for first in listed:
+        if first - _DAY not in known:
+            yield first, next(ends)
 
 
 def days(first: date, last: date) -> str:
@@ -110,4 +116,4 @@ def days(first: date, last: date) -> str:
 
 def minute(at_us: int) -> str:
     """A time on a Japanese clock, to the minute."""
-    return datetime.fromtimestamp(at_us // 1_000_000, UTC).astimezone(_JST).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(at_us // 1_000_000, UTC).astimezone(hours.JST).strftime("%Y-%m-%d %H:%M")

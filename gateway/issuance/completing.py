@@ -1,4 +1,4 @@
-"""COMPLETE, VOID, CORRECT and ERASE: what follows once a document was issued. Pure decisions over an application's state.
+"""COMPLETE, VOID, CORRECT and ERASE: what follows once a document was issued. Pure, over an application's state.
 
 None of these has an age limit: a relay's outbox delivers them whenever it can (DESIGN 7). Each gives the Move to be
 recorded, the event that says the same already, or a refusal for cause.

@@ -1,7 +1,7 @@
 """The lines to municipalities: one client each, its own bound, breaker and health. A slow one holds up no other.
 
-A line is dialled when it is first needed and kept. When the directory gives a municipality another address or trust, the
-next asker gets a new line, and the old one closes once nobody waits on it.
+A line is dialled when it is first needed and kept. When the directory gives a municipality another address or trust,
+the next asker gets a new line, and the old one closes once nobody waits on it.
 
 Source: DESIGN section 10.
 """
@@ -40,6 +40,9 @@ class Client(Protocol):
         retry: bool = True,
     ) -> Result:
         """One verified answer. Raises: an Exception of the line's, when there is none."""
+
+    async def wait_open(self, timeout_s: float = 10.0) -> None:
+        """Until there is a connection. Raises: an Exception of the line's, when there is none in time."""
 
 
 Dial = Callable[[Municipality], AbstractAsyncContextManager[Client]]

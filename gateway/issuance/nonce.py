@@ -1,4 +1,4 @@
-"""The nonce of a sitting: time | random | MAC, so that every worker knows every nonce and none is kept until it is used.
+"""The nonce of a sitting: time | random | MAC, so that every worker knows it and none is kept until it is used.
 
 A nonce is the centre's own (the MAC), this kiosk's (operator and kiosk are under the MAC) and fresh (its time). That it
 is used once is the ledger's to see: the application's id is made of the nonce's own bits, so a second AUTHENTICATE with

@@ -14,7 +14,16 @@ import msgspec
 
 from gateway.ledger.findings import Fault, Finding, Report
 from gateway.store.ledger import split_entries
-from gateway.store.ledger_audit import POSTGRES_EPOCH_US, BlockRow, pack_claim, pack_projected, text_bytes
+from gateway.store.ledger_audit import (
+    NO_DELIVERY,
+    POSTGRES_EPOCH_US,
+    BlockRow,
+    pack_claim,
+    pack_delivery,
+    pack_projected,
+    text_bytes,
+)
+from protocol.application import claim_turn
 from protocol.keys import KeysError, Purpose, context
 from protocol.ledger import (
     BLOCK_CONTEXT,
@@ -36,18 +45,39 @@ _sha256 = hashlib.sha256
 
 _Fields = tuple[int, str, str, bytes, bytes, int, str, int, str, int, int, int, int, int, bytes, int, EntryRef | None]
 """An Entry's fields as a plain tuple, which is quicker to take apart."""
+_Delivery = tuple[bytes, int, int, int, str, str, str]
+_CertificateFields = tuple[
+    int, str, str, bytes, bytes, int, str, int, str, int, int, int, int, int, bytes, int, EntryRef | None,
+    _Delivery | None,
+]  # fmt: skip
 _decode = msgspec.msgpack.Decoder(_Fields).decode
+_decode_certificate = msgspec.msgpack.Decoder(_CertificateFields).decode
 _encode = msgspec.msgpack.Encoder().encode
+_SIGNIFIES_CERTIFICATE: Final = b"\xdc\x00\x12\x02"
+"""An array of 18 that begins with version 2."""
 
 
-def _read(data: bytes) -> _Fields:
-    """An entry's fields. Raises: NotCanonicalError, msgspec.DecodeError."""
-    fields: _Fields = _decode(data)
-    if _encode(fields) != data:
+def _read(data: bytes) -> tuple[_Fields, _Delivery | None]:
+    """An entry's fields, and its delivery if it has one. Raises: NotCanonicalError, msgspec.DecodeError."""
+    delivery: _Delivery | None = None
+    if data.startswith(_SIGNIFIES_CERTIFICATE):
+        whole: _CertificateFields = _decode_certificate(data)
+        canonical = _encode(whole) == data
+        fields: _Fields = whole[:17]
+        delivery = whole[17]
+    else:
+        fields = _decode(data)
+        canonical = _encode(fields) == data
+    if not canonical:
         raise NotCanonicalError("entry is not canonical")
-    if len(fields[3]) != 16 or len(fields[4]) != 32 or len(fields[14]) != 32:
+    if len(fields[3]) != 16 or len(fields[4]) != 32 or len(fields[14]) != 32 or (delivery and len(delivery[0]) != 16):
         raise NotCanonicalError("entry has a field of the wrong length")
-    return fields
+    return fields, delivery
+
+
+def _moves(kind: int, delivery: _Delivery) -> bool:
+    """Whether an entry is the one by which its application's transition happened, so that it claims it."""
+    return kind == EntryKind.FIRST and delivery[1] > 0
 
 
 def digest_of(rows: list[bytes]) -> bytes | None:
@@ -81,10 +111,10 @@ class Due(NamedTuple):
 
 
 class Expected(msgspec.Struct, frozen=True):
-    """Row by row what must hang on a block, by index: (repeat or not, request id, commitment, party) of each claim, and
-    each projected row's bytes."""
+    """Row by row what must hang on a block, by index: (turn, request id, commitment, party) of each entry's claims,
+    where turn 1 is any repeat, and each projected row's bytes."""
 
-    claims: list[tuple[int, bytes, bytes, str]]
+    claims: list[list[tuple[int, bytes, bytes, str]]]
     projected: list[bytes]
 
 
@@ -92,10 +122,15 @@ def expected_of(entries: list[bytes]) -> Expected:
     """For naming the row that does not fit. The entries must be readable ones."""
     expected = Expected([], [])
     for index, data in enumerate(entries):
+        fields, delivery = _read(data)
         (_, party, line, rid, commitment, operation, matter, step, other, outcome, kind, yen, commission, terms,
-         _, at_us, _) = _read(data)  # fmt: skip
+         _, at_us, _) = fields  # fmt: skip
         texts = b"".join([text_bytes(text) for text in (party, line, matter, other)])
-        expected.claims.append((int(kind == EntryKind.REPEAT), rid, commitment, party))
+        texts += NO_DELIVERY if delivery is None else pack_delivery(*delivery)
+        claims = [(int(kind == EntryKind.REPEAT), rid, commitment, party)]
+        if delivery is not None and _moves(kind, delivery):
+            claims.append((claim_turn(delivery[1]), delivery[0], commitment, party))
+        expected.claims.append(claims)
         at = at_us - POSTGRES_EPOCH_US
         numbers = pack_projected(index, rid, at, operation, step, outcome, kind, yen, commission, terms)
         expected.projected.append(numbers + texts)
@@ -196,8 +231,9 @@ class BlockAuditor:
         first, again = int(EntryKind.FIRST), int(EntryKind.REPEAT)
         for index, data in enumerate(entries):
             try:
+                fields, delivery = _read(data)
                 (_, party, line, rid, commitment, operation, matter, step, other, outcome, kind, yen, commission, terms,
-                 _, at_us, ref) = _read(data)  # fmt: skip
+                 _, at_us, ref) = fields  # fmt: skip
                 said = (party, line, matter, other)
                 made = texts.get(said)
                 if made is None:
@@ -205,7 +241,13 @@ class BlockAuditor:
                 claims.append(pack_claim(index, 1 if kind == again else 0, 16, rid, 32, commitment) + made[0])
                 at = at_us - POSTGRES_EPOCH_US
                 numbers = pack_projected(index, rid, at, operation, step, outcome, kind, yen, commission, terms)
-                rows.append(numbers + made[1])
+                if delivery is None:
+                    rows.append(numbers + made[1] + NO_DELIVERY)
+                else:
+                    rows.append(numbers + made[1] + pack_delivery(*delivery))
+                    if _moves(kind, delivery):
+                        turn = claim_turn(delivery[1])
+                        claims.append(pack_claim(index, turn, 16, delivery[0], 32, commitment) + made[0])
             except (ValueError, msgspec.DecodeError, RecursionError, struct.error) as error:
                 self._find(Fault.ENTRY, row, f"the entry cannot be read: {error}", index=index)
                 return None

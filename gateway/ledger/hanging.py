@@ -14,6 +14,7 @@ from gateway.ledger.auditing import Due, Reference, expected_of
 from gateway.ledger.findings import Fault, Finding, Report
 from gateway.store.ledger_audit import DigestRow, LedgerReader, Merged, mark_of, marked_id
 from protocol.ledger import EntryKind
+from protocol.limits import REPEATS_MAX
 
 if TYPE_CHECKING:
     import trio
@@ -32,6 +33,11 @@ async def check_hanging(
 ) -> None:
     """Compare until both have ended. Raises: StoreError."""
     await _Hanging(reader, projected_to, report).run(due, digests)
+
+
+def _turn(turn: int) -> int:
+    """As an entry's claims are expected: 1 for any repeat."""
+    return 1 if 1 <= turn <= REPEATS_MAX else turn
 
 
 class _Hanging:
@@ -121,25 +127,40 @@ class _Hanging:
             due = block.height < self._projected_to.get(block.stream, 0)
             await self._name_projected(block, expected.projected if due else [])
 
-    async def _name_claims(self, block: Due, expected: list[tuple[int, bytes, bytes, str]]) -> None:
+    async def _name_claims(self, block: Due, expected: list[list[tuple[int, bytes, bytes, str]]]) -> None:
         rows: dict[int, list[Any]] = {}
         for row in await self._reader.claims_of(block.stream, block.height):
             if row[1] != -1:
                 rows.setdefault(row[0], []).append(row)
-        for index, (repeat, request_id, commitment, party) in enumerate(expected):
-            own = rows.pop(index, [])
-            if not own:
-                what = f"party {party}, request id {request_id.hex()}: no claim stands for the entry"
-                self._find(Fault.CLAIM, block, what, index)
-            for row in own:
-                if (row[2], row[3], row[4]) != (party, request_id, commitment) or len(own) > 1:
-                    what = f"the claim of party {row[2]}, id {row[3].hex()} is not that of the entry"
-                    self._find(Fault.CLAIM, block, what, index)
-                elif not (1 <= row[1] <= 8 if repeat else row[1] == 0):
-                    self._find(Fault.CLAIM, block, f"the claim's turn {row[1]} does not fit the entry's kind", index)
+        for index, wanted in enumerate(expected):
+            self._name_claims_of(block, index, wanted, rows.pop(index, []))
         for index, strays in rows.items():
             for row in strays:
                 self._find(Fault.CLAIM, block, f"the claim of party {row[2]}, id {row[3].hex()} has no entry", index)
+
+    def _name_claims_of(
+        self, block: Due, index: int, wanted: list[tuple[int, bytes, bytes, str]], standing: list[Any]
+    ) -> None:
+        """One entry's claims: what does not fit is named by what stands, and what is missing by what should."""
+        left = list(standing)
+        missing = []
+        for each in wanted:
+            own = next((row for row in left if (_turn(row[1]), row[3], row[4], row[2]) == each), None)
+            if own is None:
+                missing.append(each)
+            else:
+                left.remove(own)
+        for turn, request_id, commitment, party in missing:
+            near = next((row for row in left if (row[3], row[4], row[2]) == (request_id, commitment, party)), None)
+            if near is not None:
+                left.remove(near)
+                what = f"the claim's turn {near[1]} does not fit the entry's kind"
+            else:
+                what = f"party {party}, id {request_id.hex()}, turn {turn}: no claim stands for the entry"
+            self._find(Fault.CLAIM, block, what, index)
+        for row in left:
+            what = f"the claim of party {row[2]}, id {row[3].hex()} is not that of the entry"
+            self._find(Fault.CLAIM, block, what, index)
 
     async def _name_projected(self, block: Due, expected: list[bytes]) -> None:
         rows = await self._reader.projected_of(block.stream, block.height)

@@ -16,11 +16,12 @@ import msgspec
 from gateway.ledger.errors import LedgerContradicted
 from gateway.store.ledger import split_entries
 from gateway.store.ledger_entries import Connection, EntryStore
-from protocol.ledger import decode_entry
+from protocol.ledger import CertificateEntry, Entry, decode_entry
 
 BLOCKS_A_ROUND_MAX: Final = 512
 OCTETS_A_ROUND_MAX: Final = 1 << 19
 """A round is one transaction, and small: the next block's commit has to flush what it wrote."""
+_NO_DELIVERY: Final = (None,) * 7
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -84,6 +85,22 @@ def rows_of(stream: bytes, height: int, entries: bytes) -> Iterator[tuple[object
                 entry.yen,
                 entry.commission,
                 entry.terms,
+                *_delivery(entry),
             )
     except (ValueError, msgspec.DecodeError, OverflowError) as error:
         raise LedgerContradicted(f"stream {stream.hex()} height {height}", "an entry cannot be read") from error
+
+
+def _delivery(entry: Entry) -> tuple[object, ...]:
+    delivery = entry.delivery if isinstance(entry, CertificateEntry) else None
+    if delivery is None:
+        return _NO_DELIVERY
+    return (
+        uuid.UUID(bytes=delivery.application),
+        delivery.transition,
+        delivery.copies,
+        delivery.deposited_at_us,
+        delivery.store_day,
+        delivery.store,
+        delivery.kiosk,
+    )

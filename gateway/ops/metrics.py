@@ -21,7 +21,6 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from gateway.inquiry.oversight import RULES
 from gateway.ops.exposition import CHECKPOINT_TIMESTAMP
 from protocol.errors import FaultCode
 from protocol.limits import BLOCK_ENTRIES_MAX
@@ -230,8 +229,14 @@ class OpsMetrics(ProcessMetrics):
             registry=registry,
             multiprocess_mode="livemax",
         )
-        self._candidates = {rule: candidates.labels(rule) for rule in RULES}
-        self.set_candidates({})
+        self._incidents = self._gauge(
+            "sekisho_issuance_incidents_open", "Replies about certificates dropped and closed by nobody yet", "livemax"
+        )
+        self._reports = self._gauge(
+            "sekisho_issuance_reports_waiting", "Reports that a municipality has not noted yet", "livemax"
+        )
+        self._candidates_of = candidates
+        self._candidates: dict[str, Gauge] = {}
 
     def set_checkpoint(self, *, made_at_us: int, blocks: int) -> None:
         """A checkpoint over so many blocks was made and is durable; no block is uncovered now."""
@@ -243,10 +248,20 @@ class OpsMetrics(ProcessMetrics):
         """So many lines should have been told by now of a suspension, its end, a stop, a fee or hours, and were not."""
         self._overdue.set(count)
 
+    def know_candidates(self, rules: Iterable[str]) -> None:
+        """The rules of an inquiry centre, which alone bound the label; each shows 0 from now on."""
+        self._candidates = {rule: self._candidates_of.labels(rule) for rule in rules}
+        self.set_candidates({})
+
     def set_candidates(self, open_by_rule: Mapping[str, int]) -> None:
         """How many are open of each rule; one that is left out has none."""
         for rule, gauge in self._candidates.items():
             gauge.set(open_by_rule.get(rule, 0))
+
+    def set_issuance(self, *, incidents_open: int, reports_waiting: int) -> None:
+        """Of a certificate centre: incidents for a person to close, and what municipalities are still to be told."""
+        self._incidents.set(incidents_open)
+        self._reports.set(reports_waiting)
 
     def set_uncovered(self, blocks: int) -> None:
         """So many blocks wait for a checkpoint; an idle gateway has none, however old its latest is."""

@@ -8,9 +8,10 @@ Source: DESIGN sections 2, 7 and 10.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from gateway.store.ledger import Riding
+from gateway.store.pool import Database
 from protocol.limits import REPEATS_MAX
 
 SWEEP_ROWS: Final = 1_000
@@ -48,16 +49,16 @@ order by q.o
 """
 _SWEEP: Final = """
 delete from issuance.{table} where application in (
-  select application from issuance.{table} where expires_at_us <= $1 order by expires_at_us limit $2
-  for update skip locked)
+  select application from issuance.{table} where expires_at_us <= $1 order by expires_at_us limit $2)
 """
+SWEEPER_LOCK: Final = 0x5345_4B49_5357  # "SEKISW"
 _RIDING: Final = """, ia as (
   insert into issuance.application
     (application, operator, kiosk, municipality, card_type, pseudonym, kiosk_key, nonce, expires_at_us)
   select * from unnest($12::bytea[], $13::text[], $14::text[], $15::text[], $16::smallint[], $17::bytea[], $18::bytea[],
     $19::bytea[], $20::bigint[])
 ), ib as (
-  insert into issuance.authentication (application, body, expires_at_us)
+  insert into issuance.authentication (application, sealed, expires_at_us)
   select * from unnest($12::bytea[], $21::bytea[], $20::bigint[])
 ), ic as (
   insert into issuance.event (application, transition, stream, height, idx, at_us, request, answer, fee_yen,
@@ -81,16 +82,6 @@ _RIDING: Final = """, ia as (
 ), ig as (
   delete from issuance.authentication where application = any($46::bytea[])
 )"""
-
-
-class Connection(Protocol):
-    """What is needed of a connection of the pool."""
-
-    async def fetch(self, sql: str, *args: object, commit: bool = False) -> list[Any]:
-        """Rows."""
-
-    async def execute(self, sql: str, *args: object, commit: bool = False) -> str:
-        """Status."""
 
 
 class ApplicationRow(NamedTuple):
@@ -141,38 +132,38 @@ class IdSeen(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """A new application: its row, the nonce it used up, and the body of AUTHENTICATE."""
+    """A new application: its row, the nonce it used up, and the body of AUTHENTICATE, sealed."""
 
     row: ApplicationRow
     nonce: bytes
-    body: bytes
+    sealed: bytes
 
 
 class IssuanceStore:
-    """Applications over one connection (or a Database). Raises the errors of gateway.store.errors."""
+    """Applications over a Database. Raises the errors of gateway.store.errors."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def secret(self, name: str, create: Callable[[], Awaitable[tuple[bytes, str]]]) -> tuple[bytes, str]:
         """A shared key as it is sealed ("nonce", "pseudonym"), and the key that sealed it; made where there is none."""
         read = "select sealed, key_id from issuance.secret where name = $1"
-        rows = await self._connection.fetch(read, name)
+        rows = await self._database.fetch(read, name)
         if not rows:
             sealed, key_id = await create()
-            await self._connection.execute(
+            await self._database.execute(
                 "insert into issuance.secret (name, sealed, key_id) values ($1, $2, $3) on conflict do nothing",
                 name,
                 sealed,
                 key_id,
                 commit=True,
             )
-            rows = await self._connection.fetch(read, name)
+            rows = await self._database.fetch(read, name)
         return rows[0][0], rows[0][1]
 
     async def claims(self, asked: Sequence[tuple[str, bytes]]) -> tuple[int | None, list[IdSeen | None]]:
         """The directory's version, and what is known of each (party, request id), in the order asked."""
-        rows = await self._connection.fetch(_CLAIMS, [each[0] for each in asked], [each[1] for each in asked])
+        rows = await self._database.fetch(_CLAIMS, [each[0] for each in asked], [each[1] for each in asked])
         return rows[0][0], [None if row[1] is None else IdSeen(*row[1:]) for row in rows]
 
     async def states(self, applications: Sequence[bytes]) -> dict[bytes, tuple[ApplicationRow, list[EventRow]]]:
@@ -182,36 +173,43 @@ class IssuanceStore:
         wanted = list(applications)
         # Events last: one that is committed in between is seen, and its application is there already.
         found: dict[bytes, tuple[ApplicationRow, list[EventRow]]] = {
-            row[0]: (ApplicationRow(*row), []) for row in await self._connection.fetch(_APPLICATIONS, wanted)
+            row[0]: (ApplicationRow(*row), []) for row in await self._database.fetch(_APPLICATIONS, wanted)
         }
-        events: list[EventRow] = [EventRow(*row) for row in await self._connection.fetch(_EVENTS, wanted)]
+        events: list[EventRow] = [EventRow(*row) for row in await self._database.fetch(_EVENTS, wanted)]
         for event in events:
             if event.application in found:
                 found[event.application][1].append(event)
         return found
 
     async def authentications(self, applications: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The AUTHENTICATE bodies that are still kept."""
-        rows = await self._connection.fetch(
-            "select application, body from issuance.authentication where application = any($1::bytea[])",
+        """The AUTHENTICATE bodies that are still kept, as they are sealed."""
+        rows = await self._database.fetch(
+            "select application, sealed from issuance.authentication where application = any($1::bytea[])",
             list(applications),
         )
         return {row[0]: row[1] for row in rows}
 
     async def parts(self, wanted: Sequence[tuple[bytes, int, int]]) -> list[bytes | None]:
         """Bytes of sealed documents: (application, first byte from 0, count) each; None where no document is kept."""
-        rows = await self._connection.fetch(
+        rows = await self._database.fetch(
             _PARTS, [each[0] for each in wanted], [each[1] + 1 for each in wanted], [each[2] for each in wanted]
         )
         return [row[0] for row in rows]
 
     async def sweep(self, at_us: int) -> tuple[int, int]:
-        """Destroy documents and authentications that have expired. Returns: how many of each."""
-        counts = []
-        for table in ("document", "authentication"):
-            status = await self._connection.execute(_SWEEP.format(table=table), at_us, SWEEP_ROWS, commit=True)
-            counts.append(int(status.rpartition(" ")[2]))
-        return counts[0], counts[1]
+        """Destroy documents and authentications that have expired, SWEEP_ROWS of each at most.
+
+        Returns: how many of each; none while another worker is at it.
+        """
+        async with self._database.transaction() as connection:
+            locked = await connection.fetch("select pg_catalog.pg_try_advisory_xact_lock($1)", SWEEPER_LOCK)
+            if not locked[0][0]:
+                return 0, 0
+            counts = []
+            for table in ("document", "authentication"):
+                status = await connection.execute(_SWEEP.format(table=table), at_us, SWEEP_ROWS)
+                counts.append(int(status.rpartition(" ")[2]))
+            return counts[0], counts[1]
 
 
 def riding(
@@ -240,7 +238,7 @@ def riding(
             [row.kiosk_key for row in rows],
             [each.nonce for each in openings],
             [row.expires_at_us for row in rows],
-            [each.body for each in openings],
+            [each.sealed for each in openings],
             [e.application for e in events],
             [e.transition for e in events],
             [e.idx for e in events],

@@ -5,7 +5,7 @@ Not here: what makes an incident (gateway.issuance.incidents). Source: DESIGN se
 
 from typing import Final, NamedTuple
 
-from gateway.store.issuance import Connection
+from gateway.store.ledger_entries import Connection
 
 LISTED_MAX: Final = 1_000
 

@@ -57,6 +57,8 @@ class Riding(NamedTuple):
 class Claim(NamedTuple):
     """A request id is taken: turn 0 by its first final outcome, 1 to 8 by repeats, -1 by a disclaimer of it.
 
+    Of an application, whose id stands in request_id's place, each transition takes a turn from 101
+    (protocol.application.claim_turn).
     commitment: 32 bytes, of the request that claims; idx: its entry's place in the block.
     """
 
@@ -234,7 +236,8 @@ class LedgerStore:
     async def receipt_material(self, party: str, request_id: bytes) -> ReceiptMaterial | None:
         """The block that answered a request id first, or None for an unknown id."""
         rows = await self._connection.fetch(
-            "select turn, stream, height, idx from ledger.claim where party = $1 and request_id = $2 order by turn",
+            "select turn, stream, height, idx from ledger.claim where party = $1 and request_id = $2"
+            " and turn < 100 order by turn",
             party,
             request_id,
         )

@@ -54,25 +54,28 @@ select stream, height, count(*) filter (where turn <> -1),
     filter (where turn = -1)
 from ledger.claim group by stream, height order by stream, height
 """
-_PROJECTED: Final = """
-select stream, height, count(*),
-  pg_catalog.sha256(string_agg(
+_PROJECTED_ROW: Final = """
     int4send(idx) || uuid_send(request_id) || timestamptz_send(at) || int2send(operation) || int2send(step)
     || int2send(outcome) || int2send(kind) || int8send(yen) || int8send(commission) || int4send(terms)
     || int4send(octet_length(party)) || convert_to(party, 'UTF8')
     || int4send(octet_length(line)) || convert_to(line, 'UTF8')
     || int4send(octet_length(matter)) || convert_to(matter, 'UTF8')
-    || int4send(octet_length(counterparty)) || convert_to(counterparty, 'UTF8'),
-    ''::bytea order by idx))
+    || int4send(octet_length(counterparty)) || convert_to(counterparty, 'UTF8')
+    || case when application is null then '\\x00'::bytea else
+      '\\x01'::bytea || uuid_send(application) || int2send(transition) || int4send(copies) || int8send(deposited_at_us)
+      || int4send(octet_length(store_day)) || convert_to(store_day, 'UTF8')
+      || int4send(octet_length(store)) || convert_to(store, 'UTF8')
+      || int4send(octet_length(kiosk)) || convert_to(kiosk, 'UTF8') end
+"""
+_PROJECTED_DIGESTS: Final = """
+select stream, height, count(*), pg_catalog.sha256(string_agg({row}, ''::bytea order by idx))
 from ledger.entry group by stream, height order by stream, height
 """
+_PROJECTED_ROWS: Final = "select {row} from ledger.entry where stream = $1 and height = $2 order by idx"
+_PROJECTED: Final = _PROJECTED_DIGESTS.format(row=_PROJECTED_ROW)
+_PROJECTED_OF: Final = _PROJECTED_ROWS.format(row=_PROJECTED_ROW)
 _CLAIMS_OF: Final = """
 select idx, turn, party, request_id, commitment from ledger.claim where stream = $1 and height = $2 order by idx, turn
-"""
-_PROJECTED_OF: Final = """
-select idx, uuid_send(request_id), timestamptz_send(at), operation, step, outcome, kind, yen, commission, terms,
-  party, line, matter, counterparty
-from ledger.entry where stream = $1 and height = $2 order by idx
 """
 _FIRSTS: Final = """
 select c.stream, c.height, c.idx from unnest($1::text[], $2::bytea[]) with ordinality as w (party, request_id, o)
@@ -80,15 +83,19 @@ left join ledger.claim c on c.party = w.party and c.request_id = w.request_id an
 order by w.o
 """
 _TURNS: Final = """
-select party, request_id, count(*), max(turn) from ledger.claim where turn > 0
+select party, request_id, count(*), max(turn) from ledger.claim where turn between 1 and 8
 group by party, request_id having count(*) <> max(turn) limit $1
 """
 pack_claim: Final = struct.Struct(">iii16si32s").pack
-"""What a claim row's digest covers, before the party by `text_bytes`: index, 1 for any repeat else 0, 16, request id,
-32, commitment."""
+"""What a claim row's digest covers, before the party by `text_bytes`: index, its turn (1 for any repeat), 16, request
+id, 32, commitment."""
 pack_projected: Final = struct.Struct(">i16sqhhhhqqi").pack
-"""What a projected row's digest covers, before its texts (party, line, matter, counterparty, each by `text_bytes`):
-index, request id, time since POSTGRES_EPOCH_US, operation, step, outcome, kind, yen, commission, terms."""
+"""What a projected row's digest covers, before its texts (party, line, matter, counterparty, each by `text_bytes`) and
+its delivery: index, request id, time since POSTGRES_EPOCH_US, operation, step, outcome, kind, yen, commission,
+terms."""
+NO_DELIVERY: Final = b"\0"
+"""In a delivery's place, for a row without one."""
+_DELIVERED: Final = struct.Struct(">B16shiq").pack
 _LENGTH: Final = struct.Struct(">i").pack
 
 
@@ -131,6 +138,14 @@ def text_bytes(text: str) -> bytes:
     """A text after its length."""
     data = text.encode()
     return _LENGTH(len(data)) + data
+
+
+def pack_delivery(
+    application: bytes, transition: int, copies: int, deposited_at_us: int, store_day: str, store: str, kiosk: str
+) -> bytes:
+    """A projected row's delivery. Raises: struct.error for a number that no column holds."""
+    texts = b"".join([text_bytes(text) for text in (store_day, store, kiosk)])
+    return _DELIVERED(1, application, transition, copies, deposited_at_us) + texts
 
 
 class LedgerReader:
@@ -210,16 +225,8 @@ class LedgerReader:
         return await self._questions.fetch(_CLAIMS_OF, stream, height)
 
     async def projected_of(self, stream: bytes, height: int) -> list[bytes]:
-        """A block's projected rows, each as `projected_bytes`."""
-        rows = await self._questions.fetch(_PROJECTED_OF, stream, height)
-        return [
-            _LENGTH(row[0])
-            + row[1]
-            + row[2]
-            + struct.pack(">hhhhqqi", *row[3:10])
-            + b"".join([text_bytes(text) for text in row[10:14]])
-            for row in rows
-        ]
+        """A block's projected rows, each as the bytes that its digest covers."""
+        return [row[0] for row in await self._questions.fetch(_PROJECTED_OF, stream, height)]
 
     async def firsts(self, wanted: Sequence[tuple[str, bytes]]) -> list[tuple[bytes, int, int] | None]:
         """Where the first entry of each (party, request id) stands: stream, height, index."""

@@ -25,6 +25,13 @@ COLUMNS: Final = (
     "yen",
     "commission",
     "terms",
+    "application",
+    "transition",
+    "copies",
+    "deposited_at_us",
+    "store_day",
+    "store",
+    "kiosk",
 )
 
 _BEHIND: Final = """

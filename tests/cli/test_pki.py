@@ -32,6 +32,28 @@ def test_what_is_issued_is_ready_for_a_line(ca, tmp_path):
     assert stat.S_IMODE((tmp_path / "c" / "key.pem").stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize(("profile", "name"), [("host", "city-1/issue"), ("dial", "centre/certificate")])
+def test_a_member_that_accepts_and_the_centre_that_dials_have_profiles(ca, tmp_path, profile, name):
+    hosts = ("--host", "localhost") if profile == "host" else ()
+    issue(ca, tmp_path / "x", *hosts, name=name, profile=profile)
+    own = TlsMaterial(LineFiles.in_directory(tmp_path / "x"), now=datetime.now(UTC)).current.own
+    assert str(own.name) == name
+
+
+@pytest.mark.parametrize(
+    ("profile", "name", "instead"),
+    [
+        ("host", "centre/certificate", "takes profile centre or dial"),
+        ("dial", "city-1/issue", "takes profile line or host"),
+        ("centre", "city-1/issue", "takes profile line or host"),
+        ("line", "centre/certificate", "takes profile centre or dial"),
+    ],
+)
+def test_a_profile_that_is_not_for_that_party_names_those_that_are(ca, tmp_path, profile, name, instead):
+    assert instead in issue(ca, tmp_path / "x", name=name, profile=profile, code=1)
+    assert "takes no hosts" in issue(ca, tmp_path / "x", "--host", "localhost", name="centre/a", profile="dial", code=1)
+
+
 @pytest.mark.parametrize("by", ["serial", "file"])
 def test_a_revoked_certificate_is_refused_after_the_list_is_brought(ca, tmp_path, by):
     out = tmp_path / "m"

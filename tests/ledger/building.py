@@ -3,6 +3,7 @@
 import os
 from contextlib import asynccontextmanager
 
+import msgspec
 import trio
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa
@@ -13,6 +14,7 @@ from gateway.ledger.block import build_block
 from gateway.ledger.stream import Stream, advance
 from gateway.store.ledger import Claim, LedgerStore
 from gateway.store.pool import open_database
+from protocol.application import claim_turn
 from protocol.keys import (
     Algorithm,
     KeyHistory,
@@ -22,7 +24,7 @@ from protocol.keys import (
     encode_signed_history,
     history_to_sign,
 )
-from protocol.ledger import Entry, EntryKind, EntryRef, encode_entry
+from protocol.ledger import CertificateEntry, Delivery, Entry, EntryKind, EntryRef, encode_entry
 from protocol.trust import Trust
 
 T0_US = 1_790_000_000_000_000
@@ -100,6 +102,22 @@ def entry(n, *, party="ministry-1", kind=EntryKind.FIRST, ref=None, rid=None, ye
     )
 
 
+def certificate_entry(n, transition=None, *, application=0, kind=EntryKind.FIRST, ref=None, rid=None, **delivered):
+    """An entry of version 2; with a delivery where a transition (0: none happened) is given."""
+    delivery = None if transition is None else Delivery(request_id(10_000 + application), int(transition), **delivered)
+    own = msgspec.structs.replace(entry(n, party="operator-1", kind=kind, ref=ref, rid=rid), version=2)
+    return CertificateEntry(*(getattr(own, name) for name in own.__struct_fields__), delivery)
+
+
+def moves(entries):
+    """The claims of transitions that entries make, beside their own."""
+    return [
+        Claim(e.party, e.delivery.application, claim_turn(e.delivery.transition), e.request_commitment, i)
+        for i, e in enumerate(entries)
+        if isinstance(e, CertificateEntry) and e.delivery and e.delivery.transition and e.kind == EntryKind.FIRST
+    ]
+
+
 class Writer:
     """One stream's writer over a LedgerStore."""
 
@@ -118,6 +136,7 @@ class Writer:
             Claim(e.party, e.request_id, (turns or {}).get(i, 0), e.request_commitment, i)
             for i, e in enumerate(entries)
         ]
+        claims += moves(entries)
         claims += [Claim(entries[i].party, r, -1, entries[i].request_commitment, i) for i, r in (marks or {}).items()]
         draft = build_block(self.stream, [encode_entry(e) for e in entries], T0_US + self.stream.height_next)
         await self.store.commit(draft, self.centre.block.sign(draft.to_sign), "block-1", claims)

@@ -174,6 +174,7 @@ def test_a_checkpoint_covers_what_waited() -> None:
 def test_open_candidates_are_shown_by_rule_and_go_again() -> None:
     registry = CollectorRegistry()
     ops = OpsMetrics(registry)
+    ops.know_candidates(RULES)
     for counts in ({"mass-search": 2, "a rule nobody knows": 9}, {}):
         ops.set_candidates(counts)
         for rule in RULES:

@@ -127,7 +127,7 @@ def make_app(directory: Path, now: Callable[[], datetime]) -> QuartTrio:
 
     @app.post("/ocsp")
     async def post() -> Response:
-        return Response(responder.answer(await request.get_data(as_text=False), now()), mimetype=_MEDIA)
+        return Response(responder.answer(await request.body, now()), mimetype=_MEDIA)
 
     @app.get("/ocsp/<path:encoded>")
     async def get(encoded: str) -> Response:

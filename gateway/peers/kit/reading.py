@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import pypdfium2  # type: ignore[import-untyped]
+import pypdfium2
 import zxingcpp
 from PIL import Image
 
@@ -36,7 +36,8 @@ _CROP_MARGIN_MM: Final = 4.0
 _CROP_DPI: Final = 200
 _PAGE_DPI: Final = 250
 _QR: Final = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
-_LIBRARY: Final = threading.Lock()
+PDF_LIBRARY: Final = threading.Lock()
+"""Held by whoever calls the PDF library, also outside this module."""
 
 
 def read_pages(pdf: bytes) -> list[bytes]:
@@ -54,13 +55,13 @@ def read_pages(pdf: bytes) -> list[bytes]:
 
 def read_codes(pdf: bytes) -> list[bytes | None]:
     """As read_pages, None for a page whose code cannot be read. Raises: FileUnreadable."""
-    with _LIBRARY, _opened(pdf) as document:
+    with PDF_LIBRARY, _opened(pdf) as document:
         return [_read_page(document, index) for index in range(len(document))]
 
 
 def read_texts(pdf: bytes) -> list[str]:
     """Every page's text layer, in the order it was drawn. Raises: FileUnreadable."""
-    with _LIBRARY, _opened(pdf) as document:
+    with PDF_LIBRARY, _opened(pdf) as document:
         texts = []
         for index in range(len(document)):
             page = document[index]

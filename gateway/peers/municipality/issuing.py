@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.peers.municipality.errors import Incident
 from gateway.peers.municipality.records import Records, Resident, Tax
 from protocol.certificates import Kind, Option
 from protocol.issuance import Statement
@@ -45,6 +46,7 @@ class Cause(StrEnum):
     NONCE_REUSED = "nonce-reused"
     NO_LONGER_HELD = "no-longer-held"
     CARD_EXPIRED = "card-expired"
+    CARD_NOT_ACCEPTED = "card-not-accepted"
     CARD_REVOKED = "card-revoked"
     CARD_UNKNOWN = "card-unknown"
     DECEASED = "deceased"
@@ -71,6 +73,7 @@ OUTCOMES: Final[dict[Cause, Outcome]] = {
     Cause.NONCE_REUSED: Outcome.SIGNATURE_REFUSED,
     Cause.NO_LONGER_HELD: Outcome.NOT_ENTITLED,
     Cause.CARD_EXPIRED: Outcome.CARD_NOT_USABLE,
+    Cause.CARD_NOT_ACCEPTED: Outcome.CARD_NOT_USABLE,
     Cause.CARD_REVOKED: Outcome.CARD_REVOKED,
     Cause.CARD_UNKNOWN: Outcome.NOT_ENTITLED,
     Cause.DECEASED: Outcome.COUNTER_ONLY,
@@ -89,11 +92,19 @@ OUTCOMES: Final[dict[Cause, Outcome]] = {
 
 
 class Refused(Exception):  # noqa: N818 - named after the fact
-    """A certificate is not made. Field: cause; outcome is what leaves the municipality."""
+    """A certificate is not made; outcome is what leaves the municipality.
 
-    def __init__(self, cause: Cause) -> None:
+    Fields: cause; incident, when it is to be looked into, with its detail; withdrawn: drop what is held of it.
+    """
+
+    def __init__(
+        self, cause: Cause, *, incident: Incident | None = None, detail: str = "", withdrawn: bool = False
+    ) -> None:
         super().__init__(f"not made: {cause.value}")
         self.cause = cause
+        self.incident = incident
+        self.detail = detail
+        self.withdrawn = withdrawn
 
     @property
     def outcome(self) -> Outcome:
@@ -111,7 +122,7 @@ class OfferedKind(msgspec.Struct, frozen=True):
 def check_offer(statement: Statement, *, code: str, offered: Mapping[str, OfferedKind]) -> Kind:
     """The kind, when this municipality offers what is stated. Raises: Refused."""
     if statement.municipality != code:
-        raise Refused(Cause.MISROUTED)
+        raise Refused(Cause.MISROUTED, incident=Incident.MISROUTED)
     kind = next((kind for kind in Kind if kind.value == statement.kind), None)
     offer = None if kind is None else offered.get(kind.value)
     if kind is None or offer is None:

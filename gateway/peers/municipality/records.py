@@ -151,7 +151,8 @@ def read_records(store: Store, number: int) -> Records:
     if applicant.register is None:
         return Records(applicant, household, None, ())
     found = store.row("SELECT sealed FROM registers WHERE number = ?", applicant.register)
-    register = found and _read_register(store.sealer.open("register", str(applicant.register), found[0]))
+    sealed = None if found is None else found[0]
+    register = sealed and _read_register(store.sealer.open("register", str(applicant.register), sealed))
     return Records(applicant, household, register, _where(store, "register", applicant.register))
 
 

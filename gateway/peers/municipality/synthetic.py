@@ -5,18 +5,19 @@ seed. Family names say that they are made up, and an individual number (個人�
 wrong, so it can be no living person's.
 """
 
-import io
+import functools
 import random
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Final
 
 import msgspec
-from PIL import Image, ImageDraw
 
+from gateway.peers.kit.impressions import draw_impression
 from gateway.peers.municipality.records import Entry, Register, Resident, Seal, Tax
 
 NOTE: Final = "合成データ"
+WAITING: Final = 7
 RESIDENTS_MIN: Final = 18
 """The ten cases, and the eight others of the large household."""
 CASES: Final[dict[int, str]] = {
@@ -51,7 +52,6 @@ _GIVEN_KANA: Final = (
 )
 _TOWNS: Final = ("見本町", "試験台", "例示が丘", "架空坂", "標本通")
 _MY_NUMBER_WEIGHTS: Final = (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
-_IMPRESSION_SIZE: Final = 160
 
 
 def make(*, place: str, count: int, seed: int, today: date) -> tuple[list[Resident], list[Register]]:
@@ -78,6 +78,7 @@ class _Maker:
         self._draw = random.Random(seed)  # noqa: S311 - synthetic data, reproducible by its seed
         self._fixed = random.Random(0)  # noqa: S311
         self._today = today
+        self._impression = functools.cache(draw_impression)  # drawn once a family name
 
     def cases(self) -> Iterator[Resident]:
         """Numbers 0 to 17."""
@@ -92,7 +93,7 @@ class _Maker:
         seal = fourth.seal and msgspec.structs.replace(fourth.seal, cancelled=True)
         yield msgspec.structs.replace(fourth, seal=seal)
         yield self._renamed(one(5, household=5), "見本" + "長" * 190, "ミホン" + "チョウ" * 20)
-        yield self._renamed(one(6, household=6), "葛󠄀城 邉󠄁子", "カツラギ ナベコ")
+        yield self._renamed(one(6, household=6), "葛\U000e0103城 邉\U000e0110子", "カツラギ ナベコ")
         yield one(7, household=7)
         child = f"{self._today.year - 9:04d}-05-05"
         yield self._joined(one(8, household=0), parent, "子", birth=child, seal=None, taxes=())
@@ -139,7 +140,7 @@ class _Maker:
             register_head=name,
             register=number,
             my_number=_invalid_my_number(draw),
-            seal=Seal(f"{number:06d}", since.isoformat(), _impression(draw)),
+            seal=Seal(f"{number:06d}", since.isoformat(), self._impression(name.split(" ")[0])),
             taxes=(Tax(year, assessed * 12, assessed, paid), Tax(year - 1, assessed * 11, assessed, assessed)),
             note=NOTE,
         )
@@ -202,17 +203,3 @@ def _invalid_my_number(draw: random.Random) -> str:
     rest = sum(digit * weight for digit, weight in zip(body, _MY_NUMBER_WEIGHTS, strict=True)) % 11
     check = 0 if rest <= 1 else 11 - rest
     return "".join(map(str, body)) + str((check + 1) % 10)
-
-
-def _impression(draw: random.Random) -> bytes:
-    """A round seal of strokes that mean nothing, as PNG."""
-    size = _IMPRESSION_SIZE
-    image = Image.new("1", (size, size), 1)
-    pen = ImageDraw.Draw(image)
-    pen.ellipse((4, 4, size - 5, size - 5), outline=0, width=5)
-    for _ in range(9):
-        ends = [draw.randrange(size // 4, size * 3 // 4) for _ in range(4)]
-        pen.line(ends, fill=0, width=6)
-    written = io.BytesIO()
-    image.save(written, format="PNG")
-    return written.getvalue()

@@ -1,0 +1,230 @@
+"""The issuing server on its line: the certificate centre dials, asks for documents and reports what became of them.
+
+Several processes may serve one directory. What a process holds in memory is good for one request only; all else is in
+the store. SIGTERM or `stop` drains: what is in hand is answered, what comes is told to go elsewhere.
+"""
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import httpx
+import structlog
+import trio
+from cryptography import x509
+
+from certs import CardUnverifiable, LineFiles, LineName, MaterialError, TlsMaterial
+from certs.anchors import PARSE_ERRORS
+from certs.names import CENTRE_PARTY
+from certs.ocsp import CardStatus
+from gateway.line.serving import LineServer
+from gateway.peers.kit.content import Certificate
+from gateway.peers.kit.rendering import Renderer
+from gateway.peers.line_file import signing
+from gateway.peers.municipality import reports
+from gateway.peers.municipality.crafting import Commission, Made, Workshop
+from gateway.peers.municipality.errors import SetupIncomplete
+from gateway.peers.municipality.issuing import Refused
+from gateway.peers.municipality.making import Anchors, Maker, Status, Town, Unsettled
+from gateway.peers.municipality.setup import ROLE, Municipality, now_us, opened_municipality
+from hsm.interface import KeyStore
+from protocol.issuance import Issue, Part, Report, Reported, ReportsQuery
+from protocol.keys import KeysError, PublicKey, Purpose
+from protocol.messages import BodyError, Operation, Refusal, Request, decode_body, encode
+from protocol.outcomes import Outcome
+from protocol.trust import Trust, TrustError, decode_trust
+
+log = structlog.get_logger()
+
+Make = Callable[[Certificate, Commission], Awaitable[Made]]
+SWEEP_S: Final = 15.0
+CENTRE_ROLE: Final = "certificate"
+_NOTHING: Final = encode(Refusal())
+
+
+class Answering:
+    """What stands behind the line: a request's body to the maker or the reports, and back to an outcome."""
+
+    def __init__(self, municipality: Municipality, maker: Maker) -> None:
+        self._store = municipality.store
+        self._maker = maker
+
+    async def handle(self, name: LineName, request: Request) -> tuple[int, bytes]:
+        """LineServer's handle. What raises beyond this becomes UNAVAILABLE there."""
+        del name  # the centre alone has a key here
+        try:
+            body = decode_body(request.operation, request.body)
+        except (KeyError, BodyError):
+            return Outcome.NOT_PERMITTED, _NOTHING
+        try:
+            match body:
+                case Issue():
+                    return Outcome.MADE, encode(await self._maker.issue(body))
+                case Part() if request.operation == Operation.MADE_PART:
+                    return Outcome.MADE_PART, self._maker.part(body)
+                case Report():
+                    return Outcome.NOTED, encode(reports.note(self._store, body))
+                case ReportsQuery():
+                    return Outcome.NOTED, encode(Reported(reports.noted(self._store)))
+                case _:
+                    return Outcome.NOT_PERMITTED, _NOTHING
+        except Refused as refused:
+            return Outcome.MAKING_REFUSED, encode(int(refused.outcome))
+        except CardUnverifiable:
+            log.warning("card_unverifiable")
+            return Outcome.CARD_UNVERIFIABLE, _NOTHING
+        except Unsettled:
+            return Outcome.UNAVAILABLE, _NOTHING
+
+
+async def serve_municipality(
+    data: Path,
+    *,
+    port: int | None = None,
+    stop: trio.Event,
+    clock: Callable[[], int] = now_us,
+    status: Status | None = None,
+    workshop: Callable[[list[Renderer], KeyStore], Workshop] = Workshop,
+    server: type[LineServer] = LineServer,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve a directory until `stop`; task_status.started gets the port (0 for any).
+
+    status, workshop and server are the municipality's own (OCSP, the kit, the line) unless a test hands in others.
+    Raises: SetupIncomplete, MaterialError, FontMissing, HsmError, OSError when the port cannot be had.
+    """
+    with opened_municipality(data, clock=clock) as municipality:
+        settings = municipality.settings
+        material = TlsMaterial(LineFiles.in_directory(data / settings.tls), now=_utc(clock()))
+        trust = _trust(data / settings.centre_trust)
+        bench = workshop([Renderer() for _ in range(settings.renderers)], municipality.keystore)
+        async with httpx.AsyncClient() as client:
+            maker = Maker(
+                municipality.store,
+                town=_town(municipality),
+                anchors=read_anchors(municipality),
+                status=status or _card_status(municipality, client, clock),
+                make=bench.make,
+            )
+            line = server(
+                role=ROLE,
+                environment=settings.environment,
+                material=material,
+                sign=signing(municipality.keystore),
+                key_of=lambda name, key_id: _centre_key(trust, name, key_id, clock()),
+                handle=Answering(municipality, maker).handle,
+                knows=_is_centre,
+                now_us=clock,
+            )
+            maker.drop_expired()
+            listeners = await trio.open_tcp_listeners(settings.port if port is None else port, host=settings.host)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_keep, maker, material, line, clock)
+                task_status.started(int(listeners[0].socket.getsockname()[1]))
+                await line.serve(listeners, stop=stop)
+                nursery.cancel_scope.cancel()
+
+
+async def _keep(maker: Maker, material: TlsMaterial, line: LineServer, clock: Callable[[], int]) -> None:
+    """Every few seconds: drop what was held long enough, take over renewed certificates and lists."""
+    while True:
+        await trio.sleep(SWEEP_S)
+        try:
+            maker.drop_expired()
+        except sqlite3.OperationalError:  # another program holds the file; the next round does what is due
+            log.warning("store_busy")
+        try:
+            material.reload(now=_utc(clock()))
+        except MaterialError:
+            log.warning("material_refused")
+        await line.recheck()
+
+
+def read_anchors(municipality: Municipality) -> Anchors:
+    """The anchors that the settings name. Raises: SetupIncomplete naming the file."""
+    settings, data = municipality.settings, municipality.directory
+    place = data / settings.kiosk_anchors
+    kiosks = (
+        {file.stem: _certificates(file) for file in sorted(place.glob("*.pem"))}
+        if place.is_dir()
+        else {"": _certificates(place)}
+    )
+    return Anchors(kiosks=kiosks, cards=_certificates(data / settings.card_anchors))
+
+
+def _town(municipality: Municipality) -> Town:
+    settings = municipality.settings
+    return Town(
+        code=settings.code,
+        name_ja=settings.name_ja,
+        mayor_ja=settings.mayor_ja,
+        offered=settings.offered,
+        hold_s=settings.hold_s,
+        statement_age_s=settings.statement_age_s,
+    )
+
+
+def _card_status(municipality: Municipality, client: httpx.AsyncClient, clock: Callable[[], int]) -> CardStatus:
+    settings = municipality.settings
+    revoked = _CrlFile(municipality.directory / settings.card_crl) if settings.card_crl else None
+    return CardStatus(
+        responder=settings.ocsp or None,
+        crl=revoked.read if revoked is not None else lambda: None,
+        client=client,
+        now=lambda: _utc(clock()),
+        timeout_s=settings.ocsp_timeout_ms / 1000,
+    )
+
+
+class _CrlFile:
+    """A revocation list in a file that is replaced now and then."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int] | None = None
+        self._list: x509.CertificateRevocationList | None = None
+
+    def read(self) -> x509.CertificateRevocationList | None:
+        """The list as it stands, parsed once; the last good one while the file is absent or spoilt."""
+        try:
+            stat = self._path.stat()
+            seen = (stat.st_ino, stat.st_mtime_ns)
+            if seen != self._seen:
+                self._list = x509.load_der_x509_crl(self._path.read_bytes())
+                self._seen = seen
+        except (OSError, ValueError):
+            log.warning("revocation_list_unreadable")
+        return self._list
+
+
+def _certificates(path: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, *PARSE_ERRORS) as error:
+        raise SetupIncomplete(f"{path}: no certificates (PEM) can be read") from error
+
+
+def _trust(path: Path) -> Trust:
+    try:
+        return decode_trust(path.read_bytes())
+    except (OSError, TrustError) as error:
+        raise SetupIncomplete(f"{path}: {error}") from error
+
+
+def _is_centre(name: LineName) -> bool:
+    return name == LineName(CENTRE_PARTY, CENTRE_ROLE)
+
+
+def _centre_key(trust: Trust, name: LineName, key_id: str, at_us: int) -> PublicKey | None:
+    if not _is_centre(name):
+        return None
+    try:
+        return trust.key(key_id, purpose=Purpose.LINE, at_us=at_us)
+    except (KeysError, TrustError):
+        return None
+
+
+def _utc(at_us: int) -> datetime:
+    return datetime.fromtimestamp(at_us / 1_000_000, UTC)
