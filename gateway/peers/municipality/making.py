@@ -16,14 +16,13 @@ Source: DESIGN 10; DOMAIN 2.6, 2.8, 2.12; 001-12-2, 001-15.
 
 import base64
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final, Protocol
 
 import msgspec
 import structlog
 import trio
-from cryptography import x509
 
 from certs import Card, CardRevoked, SessionReason, SessionRefused, verify_session, verify_statement
 from gateway.peers.kit.content import Certificate
@@ -35,6 +34,7 @@ from gateway.peers.municipality.errors import Incident, MunicipalityError
 from gateway.peers.municipality.issuing import Cause, OfferedKind, Refused, check_offer, check_records
 from gateway.peers.municipality.records import Records, read_records, resident_of_card
 from gateway.peers.municipality.store import Store
+from gateway.peers.municipality.trusted import Anchors
 from protocol.certificates import Kind
 from protocol.document import session_digest, statement_digest
 from protocol.issuance import PART_BYTES, Issue, Issued, Part, Statement
@@ -75,20 +75,6 @@ class Town(msgspec.Struct, frozen=True, kw_only=True):
     statement_age_s: int = 3600
 
 
-class Anchors(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a session may rest on: the operators' line authorities, by operator, and the cards' authority.
-
-    An authority under "" stands for every operator that has none of its own.
-    """
-
-    kiosks: Mapping[str, Sequence[x509.Certificate]]
-    cards: Sequence[x509.Certificate]
-
-    def of_operator(self, operator: str) -> Sequence[x509.Certificate]:
-        """The anchors of an operator's kiosks; none for an operator that is not known."""
-        return self.kiosks.get(operator, self.kiosks.get("", ()))
-
-
 class Maker:
     """Answers ISSUE and MADE_PART over one store."""
 
@@ -97,7 +83,7 @@ class Maker:
         store: Store,
         *,
         town: Town,
-        anchors: Anchors,
+        anchors: Callable[[], Anchors],
         status: Status,
         make: Callable[[Certificate, Commission], Awaitable[Made]],
         random: Callable[[int], bytes] = secrets.token_bytes,
@@ -179,8 +165,8 @@ class Maker:
         try:
             card = verify_session(
                 authentication,
-                kiosk_anchors=self._anchors.of_operator(authentication.session.operator),
-                card_anchors=self._anchors.cards,
+                kiosk_anchors=self._anchors().of_operator(authentication.session.operator),
+                card_anchors=self._anchors().cards,
                 now=_utc(now_us),
             )
             verify_statement(statement, body.application.signature, authentication.session)

@@ -21,6 +21,7 @@ from protocol.ledger import EntryKind, decode_entry
 from protocol.messages import Operation, encode
 from protocol.outcomes import Outcome
 from protocol.receipt import decode_receipt, verify_block_signature
+from tests.kit.lines import PARTY
 from tests.line.kit import TRUST
 from tests.peers.relay.kit import (
     DAY,
@@ -59,7 +60,7 @@ async def deliver(store: Store, directory: Path, line: MemoryLine, *, goal=None)
     """Run a courier until nothing is held, or until `goal`."""
     with open_store(directory) as written:
         writer = Writer(written)
-        courier = Courier(line, reader=store, writer=writer, now_us=lambda: LATER_US)
+        courier = Courier(line, reader=store, writer=writer, party=PARTY, trust=TRUST, now_us=lambda: LATER_US)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
             nursery.start_soon(courier.run)
@@ -153,6 +154,36 @@ async def test_an_answer_that_was_lost_is_asked_for_again_and_is_a_repeat(
     await deliver(store, tmp_path, line)
     assert {kind for _, kind in centre.kinds} == {EntryKind.FIRST, EntryKind.REPEAT}
     assert notices.unacknowledged(store, limit=9) == []
+
+
+@pytest.mark.trio
+async def test_what_was_repeated_too_often_is_proven_by_its_receipt(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier_module, "PAUSE_S_FIRST", 0.001)
+    take(store, complete(begun(store, new_application())))
+    centre = Centre()
+    line = MemoryLine(centre)
+    line.lose_answers = True
+    await deliver(store, tmp_path, line, goal=lambda: len(centre.asked) >= 1)
+    line.lose_answers = False
+    centre.fail = lambda request: Outcome.REPEAT_LIMIT if request.operation == Operation.COMPLETE else None
+    await deliver(store, tmp_path, line)
+    ((state, outcome, proof),) = store.rows("SELECT state, outcome, proof FROM outbox")
+    assert (state, outcome) == ("delivered", Outcome.COMPLETED)
+    assert decode_entry(decode_receipt(proof).proof.entry).yen == 600
+
+
+@pytest.mark.trio
+async def test_the_receipt_of_another_request_settles_nothing(store: Store, tmp_path: Path) -> None:
+    take(store, complete(begun(store, new_application())))
+    centre = Centre()
+    await deliver(store, tmp_path, MemoryLine(centre))
+    (foreign,) = centre.receipts.values()
+    take(store, complete(begun(store, new_application())))
+    (held,) = outbox.next_held(store, limit=9)
+    assert outbox.settled_by(foreign, held=held, party=PARTY, trust=TRUST) is None
+    assert outbox.settled_by(b"", held=held, party=PARTY, trust=TRUST) is None
 
 
 @pytest.mark.trio
@@ -261,7 +292,9 @@ async def test_erased_bytes_are_in_no_file(store: Store, tmp_path: Path) -> None
     assert on_disk(tmp_path, b"MARKED-SLIP-7")
     with open_store(tmp_path) as written:
         writer = Writer(written)
-        courier = Courier(MemoryLine(Centre()), reader=store, writer=writer, now_us=lambda: LATER_US)
+        courier = Courier(
+            MemoryLine(Centre()), reader=store, writer=writer, party=PARTY, trust=TRUST, now_us=lambda: LATER_US
+        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
             nursery.start_soon(courier.run)
