@@ -64,8 +64,8 @@ class Town(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TOWNS: Final = (
-    Town(code="121002", party="chiba", name_ja="千葉市(開発用データ)", name_en="Chiba City (development data)"),
-    Town(code="162027", party="takaoka", name_ja="高岡市(開発用データ)", name_en="Takaoka City (development data)"),
+    Town(code="121002", party="chiba", name_ja="千葉市", name_en="Chiba City"),
+    Town(code="162027", party="takaoka", name_ja="高岡市", name_en="Takaoka City"),
 )
 
 
