@@ -103,7 +103,7 @@ def describe_service(console: Console, service: Service) -> None:
     ports, data = service.ports, service.data
     console.print("\n[bold]証明書交付サービス / certificate service[/]")
     for line in (
-        f"キオスク端末 a kiosk for you:  http://127.0.0.1:{ports.kiosk_page}   (カード card chiba-0 … chiba-9, PIN {PIN})",
+        f"キオスク端末 a kiosk for you:  http://127.0.0.1:{ports.kiosk_page}  (chiba-0 … chiba-9, PIN {PIN})",
         f"中継サーバー the relay:        http://127.0.0.1:{ports.relay_page}",
         f"排出口 output tray:            {data}/operator/kiosks/*/tray",
         f"sekisho certificate verify {data}/operator/kiosks/{SHOWING}/tray/certificate-*-1.pdf --trust {data}/trusts",
