@@ -1,20 +1,18 @@
 """A whole certificate service on one machine, for development: everything synthetic, everything in one directory.
 
-    centre/                  the certificate centre         jpki/             the test authority of the cards
-    operator/pki, line       its own authority; its line    operator/relay    the EC centre's relay
+    centre/                  the certificate centre; jpki/ in it is the test authority of the cards, operator/ its line
+    operator/pki             the operator's own authority   operator/relay    the EC centre's relay
     operator/kiosks/<name>   kiosks                         municipalities/<code>   the issuing servers
     trusts/<code>.bundle     what kiosks and verifiers are given of each municipality
 
 The demo, the bench and the tests of the whole stand on this; gateway.app.development_running runs it.
 """
 
-import base64
 import contextlib
 import hashlib
-import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
@@ -25,19 +23,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certs.authentication import SERIAL_BYTES
 from certs.authority import DevelopmentAuthority
-from certs.files import PRIVATE, PUBLIC, write_whole
+from certs.files import PUBLIC, write_whole
 from certs.names import LineName
-from certs.profiles import HOST, LINE, Profile
-from gateway.app.setup import ENVIRONMENT, apply_directory, make_certificate_centre
-from gateway.peers.jpki.authority import load_signer, make_jpki, revoke
+from certs.profiles import HOST, LINE
+from gateway.app.configuration import FILE_NAME as CONFIGURATION
+from gateway.app.setup import ENVIRONMENT, make_centre
+from gateway.app.setup_roles import issue
+from gateway.directory import toml
+from gateway.directory.apply import Change, apply
+from gateway.host import run_guest
+from gateway.peers.jpki.authority import load_signer, revoke
 from gateway.peers.jpki.cards import SimulatedCard, issue_card
 from gateway.peers.kiosk.setup import make_kiosk
 from gateway.peers.municipality.setup import make_municipality, register_card
 from gateway.peers.relay.setup import add_kiosk, make_relay
-from hsm.ceremony import create_standard_keys
-from hsm.software import SoftwareKeystore
+from gateway.store.embedded import EmbeddedPostgres
+from gateway.store.pool import open_database
 from protocol.certificates import CardType
-from protocol.keys import Purpose
 
 OPERATOR: Final = "cvs-dev"
 RELAY: Final = LineName(OPERATOR, "relay-1")
@@ -62,8 +64,8 @@ class Town(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TOWNS: Final = (
-    Town(code="121002", party="chiba", name_ja="千葉市(開発用データ)", name_en="Chiba City (development data)"),
-    Town(code="162027", party="takaoka", name_ja="高岡市(開発用データ)", name_en="Takaoka City (development data)"),
+    Town(code="121002", party="chiba", name_ja="千葉市", name_en="Chiba City"),
+    Town(code="162027", party="takaoka", name_ja="高岡市", name_en="Takaoka City"),
 )
 
 
@@ -104,42 +106,42 @@ def make_service(
     Raises: errors of the parts.
     """
     now = datetime.now(UTC)
-    now_us = time.time_ns() // 1000
     ports = _free_ports()
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    say("test authority of the cards 試験用認証局")
-    jpki = data / "jpki"
-    make_jpki(jpki, now=now, responder=f"http://127.0.0.1:{ports.cards}/")
-
     say("certificate centre 証明書交付センター")
     centre = data / "centre"
-    make_certificate_centre(
+    make_centre(
         centre,
         port=ports.line,
         ops_port=ports.ops,
         workers=workers,
+        residents=0,
+        say=lambda text: say(f"  {text}"),
+        progress=lambda _done, _of: None,
         environment=environment,
-        card_anchors=jpki / "anchors.pem",
-        card_crl=jpki / "crl.der",
-        say=say,
+        role="certificate",
     )
+    now_us = time.time_ns() // 1000
+    jpki = centre / "jpki"
+    responder = f"http://127.0.0.1:{ports.cards}/ocsp"
+    settings = centre / CONFIGURATION
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace('ocsp_responder = ""', f'ocsp_responder = "{responder}"'), encoding="utf-8")
     authority = DevelopmentAuthority.open(centre / "pki")
 
     say("operator and relay コンビニ事業者")
     operator = DevelopmentAuthority.create(data / "operator" / "pki", name="Sekisho Development Operator", now=now)
     operator.write_crl(now=now, days=30)
-    line = data / "operator" / "line"
-    key = _make_line(line, authority, centre / "trust.bundle", port=ports.line, environment=environment, now=now)
     anchors = data / "operator" / "kiosks.pem"
     write_whole(anchors, operator.anchors_pem, mode=PUBLIC)
     relay = data / "operator" / "relay"
     relay_tls = data / "operator" / "relay-tls"
-    _issue(operator, relay_tls, HOST, RELAY, now, HOSTS)
+    issue(operator, relay_tls, HOST, RELAY, now, HOSTS)
     make_relay(
         relay,
         operator=OPERATOR,
-        line_file=line,
+        line_file=centre / "operator",
         tls=relay_tls,
         port=ports.relay,
         page_port=ports.relay_page,
@@ -154,7 +156,7 @@ def make_service(
         place = data / "municipalities" / town.code
         tls = data / "municipalities" / f"{town.code}-tls"
         place.parent.mkdir(mode=0o700, exist_ok=True)
-        _issue(authority, tls, HOST, LineName(town.party, "issue"), now, HOSTS)
+        issue(authority, tls, HOST, LineName(town.party, "issue"), now, HOSTS)
         make_municipality(
             place,
             code=town.code,
@@ -170,6 +172,7 @@ def make_service(
             residents=residents,
             seed=SEED,
             now_us=now_us,
+            ocsp=responder,
             card_crl=jpki / "crl.der",
         )
         write_whole(trusts / f"{town.code}.bundle", (place / "trust.bundle").read_bytes(), mode=PUBLIC)
@@ -183,8 +186,9 @@ def make_service(
 
     say("directory and kiosks")
     directory = centre / "directory.toml"
-    write_whole(directory, _directory_toml(directory, key, ports, anchors, trusts).encode(), mode=PUBLIC)
-    apply_directory(centre, reference="dev-service")
+    write_whole(directory, _directory_toml(directory, ports, anchors, trusts).encode(), mode=PUBLIC)
+    with EmbeddedPostgres(centre / "postgres") as server:
+        run_guest(_apply, server.dsn(), directory)
     for number in range(1, kiosks + 1):
         add_development_kiosk(data, f"kiosk-{number}", operator=operator, ports=ports, environment=environment)
     write_whole(data / FILE_NAME, msgspec.json.encode(ports), mode=PUBLIC)
@@ -197,7 +201,7 @@ def add_development_kiosk(
     kiosks = data / "operator" / "kiosks"
     kiosks.mkdir(mode=0o700, exist_ok=True)
     tls = kiosks / f"{name}-tls"
-    _issue(operator, tls, LINE, LineName(OPERATOR, name), datetime.now(UTC), ())
+    issue(operator, tls, LINE, LineName(OPERATOR, name), datetime.now(UTC), ())
     store, place = f"store-{name}", f"関所ストア {name}(開発用)"
     add_kiosk(data / "operator" / "relay", name, store, place, (tls / "certificate.pem").read_bytes())
     make_kiosk(
@@ -210,7 +214,7 @@ def add_development_kiosk(
         relay_host="127.0.0.1",
         relay_port=ports.relay,
         municipality_trusts=data / "trusts",
-        cards=data / "jpki" / "cards",
+        cards=data / "centre" / "jpki" / "cards",
         environment=environment,
         page_port=ports.kiosk_page,
     )
@@ -235,76 +239,34 @@ def _make_bad_cards(jpki: Path, now: datetime) -> None:
     issue_card(jpki, holder="juki", algorithm="rsa2048", pin=PIN, now=now, days=DAYS, card_type=CardType.RESIDENT_CARD)
 
 
-def _make_line(
-    line: Path, authority: DevelopmentAuthority, trust: Path, *, port: int, environment: str, now: datetime
-) -> tuple[str, bytes, datetime]:
-    """The operator's end of the dedicated line. Returns: key id, SPKI, and from when the key is valid."""
-    line.mkdir(mode=0o700)
-    _issue(authority, line / "tls", LINE, RELAY, now, ())
-    write_whole(line / "trust.bundle", trust.read_bytes(), mode=PUBLIC)
-    passphrase = secrets.token_urlsafe(32)
-    write_whole(line / "passphrase", passphrase.encode() + b"\n", mode=PRIVATE)
-    store = SoftwareKeystore.create(line / "keystore.sekisho", passphrase, owner=OPERATOR)
-    now_us = time.time_ns() // 1000
-    create_standard_keys(store, "line", label=f"{OPERATOR}-1", now_us=now_us)
-    record = store.current(Purpose.LINE, now_us)
-    store.close()
-    text = f"""# The operator's dedicated line to the certificate centre. Paths are relative to this file.
-own = "{RELAY}"
-centre = "centre/certificate"
-host = "127.0.0.1"
-port = {port}
-role = "certificate"
-environment = "{environment}"
-tls = "tls"
-trust = "trust.bundle"
-keystore = "software:keystore.sekisho"
-passphrase_file = "passphrase"
-"""
-    write_whole(line / "line.toml", text.encode(), mode=PUBLIC)
-    return record.key_id, record.public_key, datetime.fromtimestamp(record.not_before_us / 1e6, UTC)
+async def _apply(dsn: str, directory: Path) -> None:
+    change = Change(asked_by="development", approved_by="set-up", reference="dev-service", at_us=time.time_ns() // 1000)
+    async with open_database(dsn, size=1, role="setup") as database:
+        await apply(database, toml.read(directory), change)
 
 
-def _issue(
-    authority: DevelopmentAuthority,
-    out: Path,
-    profile: Profile,
-    name: LineName,
-    now: datetime,
-    hosts: Sequence[str],
-) -> None:
-    out.mkdir(mode=0o700, parents=True)
-    issued = authority.issue(profile, name, now=now, hosts=hosts)
-    write_whole(out / "certificate.pem", issued.certificate_pem, mode=PUBLIC)
-    write_whole(out / "key.pem", issued.key_pem, mode=PRIVATE)
-    write_whole(out / "anchors.pem", authority.anchors_pem, mode=PUBLIC)
-    write_whole(out / "crl.pem", (authority.directory / "crl.pem").read_bytes(), mode=PUBLIC)
-
-
-def _directory_toml(example: Path, key: tuple[str, bytes, datetime], ports: Ports, anchors: Path, trusts: Path) -> str:
-    """The example directory with this service's keys, ports and bundles; open at all hours but for 戸籍."""
-    key_id, public_key, since = key
+def _directory_toml(made: Path, ports: Ports, anchors: Path, trusts: Path) -> str:
+    """The centre's directory with this service's ports, anchors and bundles; open at all hours but for 戸籍."""
     lines = []
     code = ""
-    for line in example.read_text(encoding="utf-8").splitlines():
+    for line in made.read_text(encoding="utf-8").splitlines():
         if line.startswith('code = "'):
             code = line.split('"')[1]
-        if line.startswith('id = "cvs-dev-relay-1-2026"'):
-            line = f'id = "{key_id}"'
-        elif line.startswith("public_key = "):
-            line = f'public_key = "{base64.b64encode(public_key).decode()}"'
-        elif line.startswith("not_before = "):
-            line = f"not_before = {since.isoformat()}"
-        elif line.startswith(("not_after = ", "closed = ", "exception = ")):
+        if line.startswith(("closed = ", "exception = ")):
             continue
-        elif line.startswith("# kiosk_anchor_files"):
-            line = f"kiosk_anchor_files = [{msgspec.json.encode(str(anchors.absolute())).decode()}]"
+        if line.startswith("# kiosk_anchor_files"):
+            line = f"kiosk_anchor_files = [{_text(anchors)}]"
         elif line.startswith("# trust_file"):
-            line = f"trust_file = {msgspec.json.encode(str((trusts / f'{code}.bundle').absolute())).decode()}"
+            line = f"trust_file = {_text(trusts / f'{code}.bundle')}"
         elif line.startswith("port = ") and code:
             line = f"port = {ports.towns[code]}"
         lines.append(line.replace('"06:30-23:00"', '"00:00-24:00"'))
     return "\n".join(lines) + "\n"
+
+
+def _text(path: Path) -> str:
+    """A path as a TOML string; JSON's escapes are among TOML's."""
+    return msgspec.json.encode(str(path.absolute())).decode()
 
 
 def _free_ports() -> Ports:

@@ -20,6 +20,7 @@ from certs.errors import CardRevoked, SessionReason, SessionRefused
 from gateway.directory import offers
 from gateway.directory.directory import Directory
 from gateway.directory.policy import Refused
+from gateway.issuance.keeping import Keeper
 from gateway.issuance.nonce import FRESH_US, RANDOM_BYTES, application_id, make_nonce, nonce_holds
 from gateway.issuance.pseudonym import pseudonym
 from gateway.issuance.states import Move, refused
@@ -69,6 +70,7 @@ class Authenticator:
         directory: Callable[[], Directory],
         status: CardStatus,
         card_anchors: Sequence[x509.Certificate],
+        keeper: Keeper,
         nonce_key: bytes,
         pseudonym_key: bytes,
         random: Callable[[int], bytes],
@@ -76,6 +78,7 @@ class Authenticator:
         self._directory = directory
         self._status = status
         self._card_anchors = tuple(card_anchors)
+        self._keeper = keeper
         self._nonce_key = nonce_key
         self._pseudonym_key = pseudonym_key
         self._random = random
@@ -144,7 +147,7 @@ class Authenticator:
             at_us=now_us,
             counterparty=place.party if place else "",
             kiosk=row.kiosk,
-            opening=Opening(row, body.nonce, request),
+            opening=Opening(row, body.nonce, self._keeper.seal(row.application, request)),
         )
 
 

@@ -13,9 +13,10 @@ from gateway.directory.directory import Directory
 from gateway.directory.policy import Refused
 from gateway.issuance.errors import MunicipalityAway, Withheld
 from gateway.issuance.incidents import IncidentKind, Incidents
+from gateway.issuance.keeping import Keeper
 from gateway.issuance.looking import Seen
 from gateway.issuance.making import Made, Maker
-from gateway.issuance.states import EXPIRED, Move, State, refused, session_of
+from gateway.issuance.states import EXPIRED, Move, State, refused
 from gateway.issuance.tasks import Result, Tasks
 from gateway.service.asked import Asked
 from protocol.application import Transition
@@ -35,12 +36,14 @@ class Documents:
         self,
         *,
         directory: Callable[[], Directory],
+        keeper: Keeper,
         maker: Maker,
         tasks: Tasks,
         incidents: Incidents,
         now_us: Callable[[], int],
     ) -> None:
         self._directory = directory
+        self._keeper = keeper
         self._maker = maker
         self._tasks = tasks
         self._incidents = incidents
@@ -72,7 +75,7 @@ class Documents:
         kept = seen.bodies.get(state.id)
         if kept is None:
             return EXPIRED
-        authentication = session_of(kept)
+        authentication = self._keeper.open(state.id, kept)
         self._making = {key: each for key, each in self._making.items() if not each.done} | {state.id: asked}
         return self._tasks.begin(asked, lambda: self._make(asked, state, authentication))
 

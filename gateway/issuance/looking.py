@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class Seen(NamedTuple):
-    """ids: of each request of the batch, in its order; states and AUTHENTICATE bodies by application."""
+    """ids: of each request of the batch, in its order; states, and AUTHENTICATE bodies as sealed, by application."""
 
     ids: list[IdSeen | None]
     states: dict[bytes, State]

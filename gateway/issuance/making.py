@@ -36,7 +36,7 @@ LATE_S: Final = 120.0
 CONNECT_S_MAX: Final = 2.0
 """A municipality whose line does not stand within this time is away."""
 AGAIN_S: Final = 0.05
-"""Pause before a municipality that said "busy" is asked the very same again."""
+"""First pause before a municipality that said "busy" is asked the very same again; each is twice the one before."""
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -55,7 +55,7 @@ class _Attempt:
         self.done = trio.Event()
         self.given_up = False
         self.replied = False
-        self.result: Made | Refused | None = None
+        self.result: Made | Refused | Outcome | None = None
         self.failure: Withheld | MunicipalityAway | None = None
 
 
@@ -83,8 +83,10 @@ class Maker:
         authentication: Authenticate,
         kits: frozenset[str],
         deadline: float,
-    ) -> Made | Refused:
-        """The document, checked, or the municipality's refusal for cause. deadline: on Trio's clock.
+    ) -> Made | Refused | Outcome:
+        """The document, checked, or the municipality's refusal for cause; CARD_UNVERIFIABLE where it is in doubt.
+
+        deadline: on Trio's clock.
 
         Raises: Withheld, once its incident is opened; MunicipalityAway.
         """
@@ -156,8 +158,10 @@ class Maker:
         state: State,
         kits: frozenset[str],
         deadline: float,
-    ) -> Made | Refused:
+    ) -> Made | Refused | Outcome:
         result = await self._until_answered(attempt, client, Operation.ISSUE, encode(issue), deadline)
+        if result.outcome == Outcome.CARD_UNVERIFIABLE:
+            return Outcome.CARD_UNVERIFIABLE
         attempt.replied = True
         if result.outcome == Outcome.MAKING_REFUSED:
             return refused(read_refusal(result.body))
@@ -203,6 +207,7 @@ class Maker:
         attempt: _Attempt, client: Client, operation: int, body: bytes, deadline: float
     ) -> Result:
         """One answer that is no "not now". Raises: MunicipalityAway; Withheld when it is of another question."""
+        pause_s = AGAIN_S
         while True:
             left_s = deadline - trio.current_time()
             result = await client.ask(
@@ -216,9 +221,10 @@ class Maker:
                 raise Withheld(IncidentKind.MISMATCHED, "request")
             if not _is_later(result.outcome):
                 return result
-            if attempt.given_up or trio.current_time() + AGAIN_S >= deadline:
+            if attempt.given_up or trio.current_time() + pause_s >= deadline:
                 raise MunicipalityAway("declined")
-            await trio.sleep(AGAIN_S)
+            await trio.sleep(pause_s)
+            pause_s *= 2
 
 
 def newest(kits: frozenset[str]) -> str:
@@ -235,6 +241,9 @@ def _order(kit: str) -> list[tuple[int, int, str]]:
 
 
 def _is_later(outcome: int) -> bool:
+    """Whether asking again within the deadline can help."""
+    if outcome == Outcome.CARD_UNVERIFIABLE:
+        return False
     try:
         return CATALOGUE[Outcome(outcome)].retryable
     except ValueError:

@@ -25,13 +25,14 @@ from gateway.issuance.documents import Documents
 from gateway.issuance.errors import IssuanceError
 from gateway.issuance.forwarding import Forwarder
 from gateway.issuance.incidents import Incidents
+from gateway.issuance.keeping import Keeper
 from gateway.issuance.looking import Seen, applications_of, look_up
 from gateway.issuance.making import Made, Maker
 from gateway.issuance.municipalities import Dial, Health, Municipalities
 from gateway.issuance.nonce import application_id
 from gateway.issuance.reading import Reader
 from gateway.issuance.repeating import repeat
-from gateway.issuance.states import MONEY, UNKNOWN, Move, State, session_of
+from gateway.issuance.states import MONEY, UNKNOWN, Move, State
 from gateway.issuance.sweeping import sweep
 from gateway.issuance.tasks import Result, Tasks
 from gateway.ledger.recording import Final
@@ -91,10 +92,12 @@ class IssuanceService:
         self._receipts = Receipts(ground, ledger=self._ledger, finalities=finalities)
         self._directory = directory
         self._dial = dial
+        self._keeper = Keeper(pseudonym_key, random=random)
         self._authenticator = Authenticator(
             directory=directory,
             status=status,
             card_anchors=card_anchors,
+            keeper=self._keeper,
             nonce_key=nonce_key,
             pseudonym_key=pseudonym_key,
             random=random,
@@ -132,6 +135,7 @@ class IssuanceService:
             self._municipalities = Municipalities(self._dial, nursery)
             self._documents = Documents(
                 directory=self._directory,
+                keeper=self._keeper,
                 maker=Maker(
                     municipalities=self._municipalities, incidents=self._incidents, nursery=nursery, now_us=now_us
                 ),
@@ -162,9 +166,7 @@ class IssuanceService:
 
     async def _turn(self, batch: list[Asked]) -> None:
         ground = self._ground
-        for asked in batch:
-            if asked.done:
-                self._tasks.take(asked)
+        self._tasks.forget_done(batch)
         batch = [asked for asked in batch if not asked.done]
         if not batch:
             return
@@ -259,7 +261,7 @@ class IssuanceService:
         return applying.apply(
             state,
             body,
-            authentication=session_of(kept) if kept is not None else None,
+            authentication=self._keeper.open(state.id, kept) if kept is not None else None,
             directory=self._directory(),
             request=request,
             now_us=now_us,

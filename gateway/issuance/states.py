@@ -18,7 +18,7 @@ from gateway.directory.policy import Refused
 from gateway.issuance.errors import StateCorrupt
 from gateway.store.issuance import ApplicationRow, EventRow, Opening
 from protocol.application import CORRECTIONS_MAX, Transition, may
-from protocol.issuance import Apply, Authenticate, Issued, Statement
+from protocol.issuance import Apply, Issued, Statement
 from protocol.ledger import Delivery
 from protocol.messages import Operation, decode_body
 from protocol.outcomes import Outcome
@@ -211,11 +211,3 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
             self.place,
             self.counterparty,
         )
-
-
-def session_of(body: bytes) -> Authenticate:
-    """The AUTHENTICATE body that was kept. Raises: StateCorrupt."""
-    read = decode_body(Operation.AUTHENTICATE, body)
-    if not isinstance(read, Authenticate):
-        raise StateCorrupt("the authentication is not readable")
-    return read

@@ -4,7 +4,7 @@ Whatever a task comes to goes through the lane once more: it is decided upon wha
 it began. Bounded, and one task a request. Source: DESIGN section 4.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
@@ -40,6 +40,12 @@ class Tasks:
         """What a request's task came to, once."""
         return self._results.pop(_key(asked), None)
 
+    def forget_done(self, batch: Iterable[Asked]) -> None:
+        """Drop what came of requests whose askers were told already: it concerns nobody."""
+        for asked in batch:
+            if asked.done:
+                self.take(asked)
+
     def begin(self, asked: Asked, work: Callable[[], Awaitable[Result]]) -> Outcome | None:
         """Start a request's task; None when one is at it, else why it cannot be now."""
         key = _key(asked)
@@ -60,11 +66,10 @@ class Tasks:
             return
         finally:
             self._running.discard(key)
-        if not asked.done:  # else its asker was told, and what came of it concerns nobody
+        if not asked.done:
             self._results[key] = result
             self._ground.outlet.to_search([asked])
-            if asked.done:  # turned away there
-                self.take(asked)
+            self.forget_done([asked])  # turned away there
 
 
 def _key(asked: Asked) -> _Key:

@@ -58,7 +58,7 @@ _RIDING: Final = """, ia as (
   select * from unnest($12::bytea[], $13::text[], $14::text[], $15::text[], $16::smallint[], $17::bytea[], $18::bytea[],
     $19::bytea[], $20::bigint[])
 ), ib as (
-  insert into issuance.authentication (application, body, expires_at_us)
+  insert into issuance.authentication (application, sealed, expires_at_us)
   select * from unnest($12::bytea[], $21::bytea[], $20::bigint[])
 ), ic as (
   insert into issuance.event (application, transition, stream, height, idx, at_us, request, answer, fee_yen,
@@ -132,11 +132,11 @@ class IdSeen(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """A new application: its row, the nonce it used up, and the body of AUTHENTICATE."""
+    """A new application: its row, the nonce it used up, and the body of AUTHENTICATE, sealed."""
 
     row: ApplicationRow
     nonce: bytes
-    body: bytes
+    sealed: bytes
 
 
 class IssuanceStore:
@@ -182,9 +182,9 @@ class IssuanceStore:
         return found
 
     async def authentications(self, applications: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The AUTHENTICATE bodies that are still kept."""
+        """The AUTHENTICATE bodies that are still kept, as they are sealed."""
         rows = await self._database.fetch(
-            "select application, body from issuance.authentication where application = any($1::bytea[])",
+            "select application, sealed from issuance.authentication where application = any($1::bytea[])",
             list(applications),
         )
         return {row[0]: row[1] for row in rows}
@@ -238,7 +238,7 @@ def riding(
             [row.kiosk_key for row in rows],
             [each.nonce for each in openings],
             [row.expires_at_us for row in rows],
-            [each.body for each in openings],
+            [each.sealed for each in openings],
             [e.application for e in events],
             [e.transition for e in events],
             [e.idx for e in events],

@@ -290,3 +290,36 @@ async def test_a_kit_that_was_retired_meanwhile_is_not_accepted(database_dsn, ca
         centre.town.spoil = lambda manifest: replace(manifest, kit="kit-2026.1")
         assert (await kiosk.document()).outcome is Outcome.DOCUMENT_WITHHELD
         assert [detail for _, detail, _ in await incidents(centre)] == ["kit"]
+
+
+@pytest.mark.guest
+async def test_a_busy_municipality_is_asked_again_within_the_deadline(database_dsn, cards):
+    async with centre_of(database_dsn, cards, workers=1) as centre:
+        town = centre.town
+        kiosk = await applied(centre)
+        town.outcome = Outcome.BUSY
+        async with trio.open_nursery() as nursery:
+            answers = []
+
+            async def fetch():
+                answers.append(await kiosk.document(timeout_s=8))
+
+            nursery.start_soon(fetch)
+
+            async def twice():
+                return town.asked.count(Operation.ISSUE) >= 2
+
+            await until(twice)
+            town.outcome = None
+        assert answers[0].outcome is Outcome.ISSUED
+        assert await incidents(centre) == []
+
+
+@pytest.mark.guest
+async def test_a_card_in_doubt_at_the_municipality_is_in_doubt_at_the_kiosk(database_dsn, cards):
+    async with centre_of(database_dsn, cards, workers=1) as centre:
+        kiosk = await applied(centre)
+        centre.town.outcome = Outcome.CARD_UNVERIFIABLE
+        assert (await kiosk.document()).outcome is Outcome.CARD_UNVERIFIABLE
+        centre.town.outcome = None
+        assert (await kiosk.document()).outcome is Outcome.ISSUED

@@ -2,6 +2,8 @@
 
 import pytest
 
+from gateway.issuance.errors import StateCorrupt
+from gateway.issuance.keeping import Keeper
 from gateway.issuance.sweeping import sweep_once
 from gateway.store.errors import StoreRefused
 from gateway.store.issuance import SWEEP_ROWS, IssuanceStore
@@ -73,7 +75,7 @@ async def test_history_is_altered_by_nobody(database_dsn, cards):
 @pytest.mark.guest
 async def test_ops_reads_no_document_no_signature_and_no_secret(database_dsn):
     async with open_database(database_dsn.ops, role="test") as ops:
-        for table, column in (("document", "sealed"), ("authentication", "body"), ("secret", "sealed")):
+        for table, column in (("document", "sealed"), ("authentication", "sealed"), ("secret", "sealed")):
             with pytest.raises(StoreRefused):
                 await ops.fetch(f"select {column} from issuance.{table}")
 
@@ -133,3 +135,23 @@ async def test_shared_secrets_are_made_once(database_dsn):
         assert await store.secret("nonce", one) == (b"sealed-1", "key-1")
         assert await store.secret("nonce", two) == (b"sealed-1", "key-1")
         assert await store.secret("pseudonym", two) == (b"sealed-2", "key-1")
+
+
+@pytest.mark.guest
+async def test_neither_card_nor_session_can_be_read_from_the_tables(database_dsn, cards):
+    async with centre_of(database_dsn, cards, workers=1) as centre:
+        kiosk = await Kiosk(centre).issued()
+        database = centre.workers[0].database
+        ((sealed,),) = await database.fetch("select sealed from issuance.authentication")
+        card = cards.cards["p384"].certificate
+        tables = await database.fetch(
+            "select to_jsonb(a)::text || to_jsonb(k)::text || coalesce((select string_agg(to_jsonb(e)::text, '')"
+            " from issuance.event e), '') from issuance.application a, issuance.authentication k"
+        )
+        for secret in (card[60:90], kiosk.sitting.session.sign_key[1:]):
+            assert secret not in sealed
+            assert secret.hex() not in tables[0][0]
+        keeper = Keeper(b"p" * 32, random=lambda n: bytes(n))
+        assert keeper.open(kiosk.application, sealed).card_certificate == card
+        with pytest.raises(StateCorrupt):
+            keeper.open(bytes(16), sealed)

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import pypdfium2  # type: ignore[import-untyped]
+import pypdfium2
 import zxingcpp
 from PIL import Image
 
@@ -36,7 +36,8 @@ _CROP_MARGIN_MM: Final = 4.0
 _CROP_DPI: Final = 200
 _PAGE_DPI: Final = 250
 _QR: Final = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
-_LIBRARY: Final = threading.Lock()
+PDF_LIBRARY: Final = threading.Lock()
+"""Held by whoever calls the PDF library, also outside this module."""
 
 
 def read_pages(pdf: bytes) -> list[bytes]:
@@ -54,16 +55,16 @@ def read_pages(pdf: bytes) -> list[bytes]:
 
 def read_codes(pdf: bytes) -> list[bytes | None]:
     """As read_pages, None for a page whose code cannot be read. Raises: FileUnreadable."""
-    with _LIBRARY, _opened(pdf) as document:
+    with PDF_LIBRARY, _opened(pdf) as document:
         return [_read_page(document, index) for index in range(len(document))]
 
 
 def read_texts(pdf: bytes) -> list[str]:
     """Every page's text layer, in the order it was drawn. Raises: FileUnreadable."""
-    with _LIBRARY, _opened(pdf) as document:
+    with PDF_LIBRARY, _opened(pdf) as document:
         texts = []
         for index in range(len(document)):
-            page = _page(document, index)
+            page = document[index]
             text = page.get_textpage()
             texts.append(text.get_text_range())
             text.close()
@@ -100,19 +101,14 @@ def _opened(pdf: bytes) -> Iterator[pypdfium2.PdfDocument]:
         if not 1 <= len(document) <= PAGES_MAX:
             raise FileUnreadable(f"a certificate has 1 to {PAGES_MAX} pages, this file {len(document)}")
         yield document
+    except pypdfium2.PdfiumError:
+        raise FileUnreadable("a page of the file cannot be opened or drawn") from None
     finally:
         document.close()
 
 
-def _page(document: pypdfium2.PdfDocument, index: int) -> pypdfium2.PdfPage:
-    try:
-        return document[index]
-    except pypdfium2.PdfiumError:
-        raise FileUnreadable(f"page {index + 1} cannot be opened") from None
-
-
 def _read_page(document: pypdfium2.PdfDocument, index: int) -> bytes | None:
-    page = _page(document, index)
+    page = document[index]
     try:
         width, height = (each / _POINTS_PER_MM for each in page.get_size())
         if not (0 < width <= PAGE_MM_MAX and 0 < height <= PAGE_MM_MAX):

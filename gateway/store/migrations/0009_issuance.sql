@@ -28,10 +28,10 @@ CREATE TABLE issuance.application (
     expires_at_us bigint NOT NULL
 );
 
--- The body of AUTHENTICATE, needed again for APPLY and ISSUE: session, certificates, signatures.
+-- The body of AUTHENTICATE, needed again for APPLY and ISSUE: session, certificates, signatures. Sealed.
 CREATE TABLE issuance.authentication (
     application bytea PRIMARY KEY CHECK (length(application) = 16),
-    body bytea NOT NULL,
+    sealed bytea NOT NULL,
     expires_at_us bigint NOT NULL
 );
 CREATE INDEX authentication_expiry ON issuance.authentication (expires_at_us);
