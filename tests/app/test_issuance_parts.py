@@ -1,21 +1,17 @@
 """What a certificate worker reads at its start, and anew: card authorities, their list, the keys all workers share."""
 
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import trio
 
 from gateway.app.configuration import ConfigurationError, read_configuration
 from gateway.app.issuance import CardList, card_anchors, shared_secret
-from gateway.app.setup import apply_directory, make_certificate_centre
 from gateway.peers.jpki.authority import make_jpki, write_crl
 from gateway.store.issuance import IssuanceStore
 from gateway.store.pool import open_database
 from hsm.ceremony import create_standard_keys
 from hsm.software import SoftwareKeystore
-from tests.kit.centre import standing
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 NOW_US = int(NOW.timestamp()) * 1_000_000
@@ -87,23 +83,3 @@ async def test_workers_share_one_key_of_each_name_and_it_is_kept_wrapped(databas
     assert len(nonce) == len(other) == 32
     assert nonce != other
     assert not any(nonce in row[0] or other in row[0] for row in stored)
-
-
-def test_a_centre_of_a_whole_service_believes_another_card_authority_and_takes_its_directory_later():
-    with tempfile.TemporaryDirectory(prefix="sekisho-service-") as directory:
-        base = Path(directory)
-        make_jpki(base / "jpki", now=NOW)
-        centre = base / "centre"
-        make_certificate_centre(
-            centre, port=0, ops_port=0, workers=1, environment="development",
-            card_anchors=base / "jpki" / "anchors.pem", card_crl=base / "jpki" / "crl.der", say=lambda _: None,
-        )  # fmt: skip
-        assert not (centre / "jpki").exists()
-        assert not (centre / "operator").exists()
-        assert len(card_anchors(read_configuration(centre))) == 2
-        file = centre / "directory.toml"
-        file.write_text(file.read_text().replace("commission = 115", "commission = 120"))
-        apply_directory(centre, reference="test")
-        with standing(centre) as made:
-            rows = trio.run(made.owner, "select version from directory.version")
-    assert [row[0] for row in rows] == [2]
