@@ -64,7 +64,6 @@ class _List:
     """A revocation list proven against one issuer: what it holds and the bounds of its use."""
 
     source: x509.CertificateRevocationList
-    issuer: x509.Certificate
     serials: frozenset[int]
     begins: datetime
     ends: datetime
@@ -96,7 +95,8 @@ class CardStatus:
         self._timeout_s = timeout_s
         self._random = random
         self._good: OrderedDict[bytes, datetime] = OrderedDict()
-        self._list: _List | None = None
+        self._lists: dict[bytes, _List] = {}
+        """By issuer, of which there are as many as the anchors have."""
 
     async def check(self, card: Card) -> None:
         """Return if the card is good now. Raises: CardRevoked; CardUnverifiable."""
@@ -131,14 +131,18 @@ class CardStatus:
             self._good.popitem(last=False)
 
     def _listed(self, card: Card) -> _List | None:
-        """The list at hand if the card's issuer signed it; proven once for as long as it is the same."""
-        crl = self._crl()
-        if crl is None:
-            return None
-        held = self._list
-        if held is None or held.source is not crl or held.issuer != card.issuer_certificate:
-            held = self._list = _proven_list(crl, card.issuer_certificate)
-        return held
+        """The newest list of the card's issuer that was ever at hand; each is proven once.
+
+        An older one put back in its place, or one that proves nothing, would let in what was revoked since.
+        """
+        crl, held = self._crl(), self._lists.get(card.issuer)
+        if crl is None or (held is not None and held.source is crl):
+            return held
+        found = _proven_list(crl, card.issuer_certificate)
+        if found is None or (held is not None and found.begins < held.begins):
+            return held
+        self._lists[card.issuer] = found
+        return found
 
     async def _ask(self, card: Card, listed: _List | None) -> Answer:
         url = self._responder or _named_responder(card.certificate)
@@ -326,4 +330,4 @@ def _proven_list(crl: x509.CertificateRevocationList, issuer: x509.Certificate) 
     except PARSE_ERRORS:
         return None
     ends = min(crl.next_update_utc, crl.last_update_utc + LIST_AGE_MAX)
-    return _List(crl, issuer, serials, crl.last_update_utc - SKEW, ends)
+    return _List(crl, serials, crl.last_update_utc - SKEW, ends)

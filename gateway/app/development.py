@@ -8,13 +8,11 @@
 The demo, the bench and the tests of the whole stand on this; gateway.app.development_running runs it.
 """
 
-import base64
 import contextlib
 import hashlib
-import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
@@ -25,9 +23,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certs.authentication import SERIAL_BYTES
 from certs.authority import DevelopmentAuthority
-from certs.files import PRIVATE, PUBLIC, write_whole
+from certs.files import PUBLIC, write_whole
 from certs.names import LineName
-from certs.profiles import HOST, LINE, Profile
+from certs.profiles import HOST, LINE
 from gateway.app.configuration import FILE_NAME as CONFIGURATION
 from gateway.app.setup import ENVIRONMENT, make_centre
 from gateway.app.setup_roles import issue
@@ -66,8 +64,8 @@ class Town(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TOWNS: Final = (
-    Town(code="121002", party="chiba", name_ja="千葉市(開発用データ)", name_en="Chiba City (development data)"),
-    Town(code="162027", party="takaoka", name_ja="高岡市(開発用データ)", name_en="Takaoka City (development data)"),
+    Town(code="121002", party="chiba", name_ja="千葉市", name_en="Chiba City"),
+    Town(code="162027", party="takaoka", name_ja="高岡市", name_en="Takaoka City"),
 )
 
 
@@ -108,7 +106,6 @@ def make_service(
     Raises: errors of the parts.
     """
     now = datetime.now(UTC)
-    now_us = time.time_ns() // 1000
     ports = _free_ports()
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -125,6 +122,7 @@ def make_service(
         environment=environment,
         role="certificate",
     )
+    now_us = time.time_ns() // 1000
     jpki = centre / "jpki"
     responder = f"http://127.0.0.1:{ports.cards}/ocsp"
     settings = centre / CONFIGURATION
@@ -242,9 +240,7 @@ def _make_bad_cards(jpki: Path, now: datetime) -> None:
 
 
 async def _apply(dsn: str, directory: Path) -> None:
-    change = Change(
-        asked_by="development", approved_by="set-up", reference="dev-service", at_us=time.time_ns() // 1000
-    )
+    change = Change(asked_by="development", approved_by="set-up", reference="dev-service", at_us=time.time_ns() // 1000)
     async with open_database(dsn, size=1, role="setup") as database:
         await apply(database, toml.read(directory), change)
 

@@ -100,7 +100,9 @@ def programs_of(data: Path, ports: Ports, *, kiosk_page: bool) -> dict[str, Prog
         return Program(name, arguments, port=port, log=data / f"{name}.log")
 
     programs = [
-        program("cards", ["jpki", "serve", "--dir", str(data / "centre" / "jpki"), "--port", str(ports.cards)], ports.cards)
+        program(
+            "cards", ["jpki", "serve", "--dir", str(data / "centre" / "jpki"), "--port", str(ports.cards)], ports.cards
+        )
     ]
     for town in TOWNS:
         place = data / "municipalities" / town.code

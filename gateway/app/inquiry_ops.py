@@ -11,6 +11,7 @@ from gateway.app.year_keys import YearKeys
 from gateway.directory.hours import DAY_US, jst_date
 from gateway.inquiry.errors import InquiryError
 from gateway.inquiry.history import project_once
+from gateway.inquiry.oversight import RULES
 from gateway.ops.metrics import OpsMetrics
 from gateway.store import approvals, volume
 from gateway.store.errors import StoreError
@@ -36,6 +37,7 @@ class InquiryDuties:
         gauges: OpsMetrics,
         now_us: Callable[[], int],
     ) -> None:
+        gauges.know_candidates(RULES)
         self._database = database
         self._gauges = gauges
         self._now_us = now_us

@@ -30,16 +30,16 @@ from certs.authority import DevelopmentAuthority
 from certs.files import PRIVATE, PUBLIC, write_whole
 from certs.names import CENTRE_PARTY, LineName
 from certs.profiles import CENTRE, LINE
-from gateway.app.configuration import FILE_NAME, Role
+from gateway.app.configuration import FILE_NAME, Role, read_configuration
 from gateway.app.setup_roles import ROLES as ROLE_SETUPS
-from gateway.app.setup_roles import Progress, RoleSetup, add_content, add_files, issue
+from gateway.app.setup_roles import CardFiles, Progress, add_content, add_files, configuration_tables, issue, toml_text
 from gateway.directory import toml
 from gateway.directory.apply import Change, apply
 from gateway.host import run_guest
 from gateway.store.dsn import as_role
 from gateway.store.embedded import OWNER, EmbeddedPostgres
 from gateway.store.migrate import ROLES, migrate
-from gateway.store.pool import open_database
+from gateway.store.pool import Database, open_database
 from hsm.ceremony import SETS, KeySet, create_standard_keys, trust_of
 from hsm.errors import StoreExists
 from hsm.interface import KeyStore
@@ -89,8 +89,13 @@ def make_centre(
     owner_dsn: str | None = None,
     environment: str = ENVIRONMENT,
     role: Role = "inquiry",
+    far_end: bool = True,
+    cards: CardFiles | None = None,
 ) -> None:
     """Make a centre in `data`, with its keys in `token` and its tables in a database of one's own where given.
+
+    Without far_end no line's other end is made, and directory.toml is the example as it stands, to be completed and
+    applied (`apply_directory`); cards: of the card authority a certificate centre believes, in place of its own.
 
     owner_dsn: an empty database of PostgreSQL 15 or newer, as a role that owns it and may create roles;
     sekisho_gateway and sekisho_ops are made there.
@@ -117,16 +122,19 @@ def make_centre(
         authority = DevelopmentAuthority.create(data / "pki", name="Sekisho Development", now=now)
         authority.write_crl(now=now, days=30)
         issue(authority, data / "tls", CENTRE, LineName(CENTRE_PARTY, role), now, ("127.0.0.1", "localhost"))
-        add_files(data, role, authority, now)
-        far = data / own.far_directory
-        far.mkdir(mode=0o700)
-        issue(authority, far / "tls", LINE, own.far_end, now, ())
-        far_keys = _keystore(far, own.far_end.party, "line", f"{own.far_end.party}-{label}", now_us)
+        add_files(data, role, authority, now, cards)
         bundle = encode_trust(trust_of(centre_keys, role=role, environment=environment))
         write_whole(data / "trust.bundle", bundle, mode=PUBLIC)
-        write_whole(far / "trust.bundle", bundle, mode=PUBLIC)
-        write_whole(far / "line.toml", _line_toml(role, port, environment).encode(), mode=PUBLIC)
-        write_whole(data / "directory.toml", _directory_toml(own, far_keys).encode(), mode=PUBLIC)
+        directory = Path(__file__).with_name(own.example).read_text(encoding="utf-8")
+        if far_end:
+            far = data / own.far_directory
+            far.mkdir(mode=0o700)
+            issue(authority, far / "tls", LINE, own.far_end, now, ())
+            far_keys = _keystore(far, own.far_end.party, "line", f"{own.far_end.party}-{label}", now_us)
+            write_whole(far / "trust.bundle", bundle, mode=PUBLIC)
+            write_whole(far / "line.toml", _line_toml(role, port, environment).encode(), mode=PUBLIC)
+            directory = _with_key(directory, own.example_key, far_keys)
+        write_whole(data / "directory.toml", directory.encode(), mode=PUBLIC)
 
         say("database")
         with _database(data, owner_dsn) as (dsns, passwords):
@@ -135,7 +143,7 @@ def make_centre(
             if not run_guest(_fill, dsns[OWNER], passwords, data, centre_keys, role, residents, say, progress):
                 raise KeyboardInterrupt  # a signal ended the filling; the directory is begun again next time
     configuration = _configuration_toml(
-        role, port, ops_port, workers, token, None if owner_dsn is None else dsns, environment
+        role, port, ops_port, workers, token, None if owner_dsn is None else dsns, environment, cards
     )
     write_whole(data / FILE_NAME, configuration.encode(), mode=PRIVATE)
     (data / ".unfinished").unlink()
@@ -192,20 +200,64 @@ async def _fill(
 ) -> bool:
     await migrate(dsn, passwords=passwords)
     async with open_database(dsn, size=2, role="setup") as database:
-        await apply(
-            database,
-            toml.read(data / "directory.toml"),
-            Change(
-                asked_by="sekisho init",
-                approved_by="development",
-                reference=ROLE_SETUPS[role].reference,
-                at_us=time.time_ns() // 1000,
-            ),
-        )
+        await _apply(database, data, ROLE_SETUPS[role].reference)
         await add_content(
             role, database, keystore, residents=residents, seed=SEED, now_us=_now_us, say=say, progress=progress
         )
     return True
+
+
+async def _apply(database: Database, data: Path, reference: str) -> None:
+    change = Change(asked_by="sekisho init", approved_by="development", reference=reference, at_us=_now_us())
+    await apply(database, toml.read(data / "directory.toml"), change)
+
+
+def make_certificate_centre(
+    data: Path,
+    *,
+    port: int,
+    ops_port: int,
+    workers: int,
+    environment: str,
+    card_anchors: Path,
+    card_crl: Path,
+    say: Say,
+) -> None:
+    """Make the certificate centre of a whole service, whose operator and card authority are made apart from it.
+
+    Its directory.toml names nobody's real key yet: complete it, and `apply_directory`. Raises: as make_centre.
+    """
+    make_centre(
+        data,
+        port=port,
+        ops_port=ops_port,
+        workers=workers,
+        residents=0,
+        say=say,
+        progress=lambda _done, _of: None,
+        environment=environment,
+        role="certificate",
+        far_end=False,
+        cards=CardFiles(anchors=card_anchors.absolute(), crl=card_crl.absolute()),
+    )
+
+
+def apply_directory(data: Path, *, reference: str) -> None:
+    """Apply the directory.toml of a centre that was made and does not run.
+
+    Raises: ConfigurationError, EmbeddedError, DirectoryError, StoreError.
+    """
+    configuration = read_configuration(data)
+    owner_dsn = None if configuration.embedded else configuration.database.owner_dsn
+
+    async def change(dsn: str) -> bool:
+        async with open_database(dsn, size=1, role="setup") as database:
+            await _apply(database, data, reference)
+        return True
+
+    with _database(data, owner_dsn) as (dsns, _):
+        if not run_guest(change, dsns[OWNER]):
+            raise KeyboardInterrupt
 
 
 @contextmanager
@@ -296,11 +348,12 @@ def _configuration_toml(
     token: TokenPlace | None,
     dsns: dict[str, str] | None,
     environment: str,
+    cards: CardFiles | None,
 ) -> str:
     database = 'embedded = "postgres" # or gateway_dsn, ops_dsn and owner_dsn of a PostgreSQL 15 or newer'
     if dsns is not None:
         names = {"gateway_dsn": "sekisho_gateway", "ops_dsn": "sekisho_ops", "owner_dsn": OWNER}
-        database = "\n".join(f"{name} = {_toml_text(dsns[role])}" for name, role in names.items())
+        database = "\n".join(f"{name} = {toml_text(dsns[role])}" for name, role in names.items())
     uri = "software:keystore.sekisho" if token is None else token.uri
     passphrase_file = "passphrase" if token is None else str(token.pin_file.absolute())
     return f"""# A development centre of role {role}, made by `sekisho init`. Paths are relative to this file.
@@ -314,8 +367,8 @@ node = "node-1"
 {database}
 
 [keystore]
-uri = {_toml_text(uri)} # software:PATH or pkcs11:token=LABEL;module-path=PATH
-passphrase_file = {_toml_text(passphrase_file)}
+uri = {toml_text(uri)} # software:PATH or pkcs11:token=LABEL;module-path=PATH
+passphrase_file = {toml_text(passphrase_file)}
 
 [line]
 listen = "127.0.0.1:{port}"
@@ -325,23 +378,16 @@ workers = {workers} # 0: one a core
 [ops]
 listen = "127.0.0.1:{ops_port}"
 metrics = "metrics"
-{ROLE_SETUPS[role].tables}"""
+{configuration_tables(role, cards)}"""
 
 
-def _toml_text(text: str) -> str:
-    """A TOML basic string; JSON's escapes are among TOML's."""
-    return msgspec.json.encode(text).decode()
-
-
-def _directory_toml(own: RoleSetup, far: KeyStore) -> str:
-    """The example directory with the far end's real key in it."""
+def _with_key(directory: str, example_key: str, far: KeyStore) -> str:
+    """An example directory with the far end's real key in it."""
     key = far.current(Purpose.LINE, time.time_ns() // 1000)
     since = datetime.fromtimestamp(key.not_before_us / 1e6, UTC)
-    example = Path(__file__).with_name(own.example)
-    text = example.read_text(encoding="utf-8")
     lines = []
-    for line in text.splitlines():
-        if line.startswith(f'id = "{own.example_key}"'):
+    for line in directory.splitlines():
+        if line.startswith(f'id = "{example_key}"'):
             line = f'id = "{key.key_id}"'
         elif line.startswith("public_key = "):
             line = f'public_key = "{base64.b64encode(key.public_key).decode()}"'

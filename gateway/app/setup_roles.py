@@ -27,6 +27,13 @@ Progress = Callable[[int, int], None]
 """(done, of) residents."""
 
 
+class CardFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a card authority that stands elsewhere: its certificates (PEM) and its revocation list (DER)."""
+
+    anchors: Path
+    crl: Path
+
+
 class RoleSetup(msgspec.Struct, frozen=True, kw_only=True):
     """One role's own: the far end's line, its directory's name, the agreement, and the example directory beside this
     file with the id of the key in it that is replaced by the far end's real one."""
@@ -67,8 +74,8 @@ window_days = 28
         what="A dedicated line of the development operator's relay.",
         tables="""
 [certificate]
-card_anchors = "jpki/anchors.pem" # the certification authorities of the cards, PEM
-card_crl = "jpki/crl.der" # their revocation list, DER; read anew when it changes
+card_anchors = ANCHORS # the certification authorities of the cards, PEM
+card_crl = LIST # their revocation list, DER; read anew when it changes
 ocsp_responder = "" # where the state of a card is asked; empty: where its certificate says
 
 # Latency objectives; `sekisho slo rules` writes Prometheus rules from them. A document is made by its municipality.
@@ -109,13 +116,28 @@ def issue(
     write_whole(out / "crl.pem", (authority.directory / "crl.pem").read_bytes(), mode=PUBLIC)
 
 
-def add_files(data: Path, role: Role, authority: DevelopmentAuthority, now: datetime) -> None:
-    """The files that the role alone has. Raises: CertsError, JpkiError."""
-    if role == "certificate":
-        from gateway.peers.jpki.authority import make_jpki
+def add_files(data: Path, role: Role, authority: DevelopmentAuthority, now: datetime, cards: CardFiles | None) -> None:
+    """The files that the role alone has; a card authority of its own unless there is another.
 
+    Raises: CertsError, JpkiError.
+    """
+    if role == "certificate":
         issue(authority, data / "tls" / "dial", DIAL, LineName(CENTRE_PARTY, role), now, ())
-        make_jpki(data / "jpki", now=now)
+        if cards is None:
+            from gateway.peers.jpki.authority import make_jpki
+
+            make_jpki(data / "jpki", now=now)
+
+
+def configuration_tables(role: Role, cards: CardFiles | None) -> str:
+    """The tables of the configuration that the role alone has."""
+    anchors, crl = (str(cards.anchors), str(cards.crl)) if cards else ("jpki/anchors.pem", "jpki/crl.der")
+    return ROLES[role].tables.replace("ANCHORS", toml_text(anchors)).replace("LIST", toml_text(crl))
+
+
+def toml_text(text: str) -> str:
+    """A TOML basic string; JSON's escapes are among TOML's."""
+    return msgspec.json.encode(text).decode()
 
 
 async def add_content(

@@ -4,6 +4,7 @@ The card authority and the OCSP messages are real; where a responder misbehaves,
 the test wants.
 """
 
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from certs import ocsp as module
 from certs.authentication import Card, verify_session
@@ -298,6 +301,52 @@ async def test_a_responder_that_was_itself_revoked_does_not_count(ground: Ground
         await asking.status.check(card_of(ground))
 
 
+@dataclass
+class Exchange:
+    """A question about a card and the responder's answer: revoked."""
+
+    card: Card
+    request: ocsp.OCSPRequest
+    nonce: bytes
+    answer: bytes
+
+    def judged(self, answer: bytes) -> module.Answer | None:
+        """What an answer says, None when it does not count."""
+        with contextlib.suppress(module.NoAnswer):
+            return module.judge(
+                answer, request=self.request, nonce=self.nonce, issuer=self.card.issuer_certificate,
+                revoked=frozenset(), now=NOW,
+            )  # fmt: skip
+        return None
+
+
+@pytest.fixture(scope="module")
+def exchange(made: Ground) -> Exchange:
+    """Made once: the examples are changes of the same bytes."""
+    card, nonce = card_of(made), bytes(range(32))
+    builder = ocsp.OCSPRequestBuilder().add_certificate(card.certificate, card.issuer_certificate, hashes.SHA256())
+    request = builder.add_extension(x509.OCSPNonce(nonce), critical=False).build()
+    revoked = forged(load_signer(made.jpki, "responder"), status=ocsp.OCSPCertStatus.REVOKED)
+    stream = revoked(request.public_bytes(Encoding.DER)).stream
+    assert isinstance(stream, Body)
+    return Exchange(card, request, nonce, stream.data)
+
+
+@given(at=st.integers(0, 1 << 16), bit=st.integers(0, 7))
+async def test_no_altered_answer_says_another_status(exchange: Exchange, at: int, bit: int) -> None:
+    """A bit turned over anywhere leaves the very same answer or none: a revoked card never becomes good."""
+    answer = bytearray(exchange.answer)
+    answer[at % len(answer)] ^= 1 << bit
+    found = exchange.judged(bytes(answer))
+    assert found is None or found.status is ocsp.OCSPCertStatus.REVOKED
+
+
+@given(data=st.binary(max_size=300))
+async def test_any_bytes_are_no_answer_and_nothing_else(exchange: Exchange, data: bytes) -> None:
+    assert exchange.judged(exchange.answer) is not None
+    assert exchange.judged(data) is None
+
+
 # --- the list
 
 
@@ -332,6 +381,19 @@ async def test_a_list_that_is_not_the_issuers_or_not_whole_is_none(made: Ground)
     for each in lists:
         with pytest.raises(CardUnverifiable, match="no revocation list"):
             await Asking(made, _broken(made)["away"], crl=each).status.check(card_of(made))
+
+
+async def test_an_older_or_spoilt_list_put_back_lets_nobody_in_again(ground: Ground) -> None:
+    card, before = card_of(ground), list_of(ground)
+    revoke(ground.jpki, card.serial, "superseded", NOW + MINUTE)
+    asking = Asking(ground, _broken(ground)["away"], now=NOW + MINUTE, crl=list_of(ground))
+    other = stranger(ground)
+    begun = x509.CertificateRevocationListBuilder().last_update(NOW + HOUR).next_update(NOW + DAY)
+    spoilt = begun.issuer_name(other.certificate.subject).sign(other.key, hashes.SHA384())
+    for crl in (asking.crl, before, spoilt, None):
+        asking.crl = crl
+        with pytest.raises(CardRevoked):
+            await asking.status.check(card)
 
 
 # --- what is remembered

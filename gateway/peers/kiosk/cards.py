@@ -1,5 +1,7 @@
 """A card reader over a folder of simulated cards: each file is a card that somebody could put in."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.peers.jpki.cards import SUFFIX, PinLocked, PinWrong, SimulatedCard
@@ -17,14 +19,35 @@ class PresentedCard:
 
     def sign(self, pin: str, content: bytes) -> bytes:
         """The card's signature. Raises: PinRefused, CardUnreadable."""
-        try:
+        with _as_seen_here():
             return self._card.sign(pin, content)
-        except PinWrong as error:
-            raise PinRefused(error.tries_left) from None
-        except PinLocked:
-            raise PinRefused(0) from None
-        except JpkiUnreadable:
-            raise CardUnreadable("the card cannot be read") from None
+
+
+@contextmanager
+def _as_seen_here() -> Iterator[None]:
+    try:
+        yield
+    except PinWrong as error:
+        raise PinRefused(error.tries_left) from None
+    except PinLocked:
+        raise PinRefused(0) from None
+    except JpkiUnreadable:
+        raise CardUnreadable("the card cannot be read") from None
+
+
+class HeldCard(PresentedCard):
+    """A card that stays in the reader: its PIN is looked at once, so a load test pays for signatures alone."""
+
+    def __init__(self, card: SimulatedCard) -> None:
+        super().__init__(card)
+        self._opened: tuple[str, Callable[[bytes], bytes]] | None = None
+
+    def sign(self, pin: str, content: bytes) -> bytes:
+        """The card's signature. Raises: PinRefused, CardUnreadable."""
+        if self._opened is None or self._opened[0] != pin:
+            with _as_seen_here():
+                self._opened = pin, self._card.opened(pin)
+        return self._opened[1](content)
 
 
 class FolderReader:
@@ -43,7 +66,23 @@ class FolderReader:
         """The card of that name. Raises: CardUnreadable."""
         if name not in self.names():
             raise CardUnreadable("no such card is in the reader")
-        try:
-            return PresentedCard(SimulatedCard.load(self._files.get(name) or self._folder / f"{name}{SUFFIX}"))
-        except JpkiUnreadable:
-            raise CardUnreadable("the card cannot be read") from None
+        with _as_seen_here():
+            return PresentedCard(self._loaded(name))
+
+    def _loaded(self, name: str) -> SimulatedCard:
+        return SimulatedCard.load(self._files.get(name) or self._folder / f"{name}{SUFFIX}")
+
+
+class HeldReader(FolderReader):
+    """A reader in which every card stays once it was put in."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._held: dict[str, HeldCard] = {}
+
+    def read(self, name: str) -> PresentedCard:
+        """The card of that name. Raises: CardUnreadable."""
+        if name not in self._held:
+            with _as_seen_here():
+                self._held[name] = HeldCard(self._loaded(name))
+        return self._held[name]

@@ -350,7 +350,8 @@ class Kiosk:
     async def _sign_with_card(self, sitting: Sitting) -> None:
         challenge = Challenge(kiosk=self.stand.kiosk)
         challenged = await self._ask(Operation.CHALLENGE, challenge, Outcome.CHALLENGED, Challenged)
-        sitting.card_signature = _card(sitting).sign(sitting.pin, session_to_sign(sitting.session, challenged.nonce))
+        signed = session_to_sign(sitting.session, challenged.nonce)
+        sitting.card_signature = await trio.to_thread.run_sync(_card(sitting).sign, sitting.pin, signed)
         sitting.challenged = challenged
         sitting.signed_at_us = self._now_us()
 

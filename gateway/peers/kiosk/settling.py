@@ -17,7 +17,7 @@ import structlog
 import trio
 
 from gateway.peers.kiosk.devices import CoinSlot, Printer, Relay
-from gateway.peers.kiosk.errors import RelayAway
+from gateway.peers.kiosk.errors import AnswerUnreadable, RelayAway
 from gateway.peers.kiosk.journal import Act, Journal, Line, Trail
 from gateway.peers.kiosk.receipts import receipt_text, refund_text
 from gateway.peers.kiosk.recovery import Remedy, remedy
@@ -210,7 +210,7 @@ class Settling:
     async def _deliver(self, line: Line) -> bool:
         try:
             outcome, _ = await self._relay.call(line.number, line.data, request_id=line.request_id)
-        except RelayAway:
+        except (RelayAway, AnswerUnreadable):
             return False
         if outcome in _NEW_ID:
             self._notice(line.number, line.application, line.data)

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import pypdfium2  # type: ignore[import-untyped]
+import pypdfium2
 import zxingcpp
 from PIL import Image
 
@@ -64,7 +64,7 @@ def read_texts(pdf: bytes) -> list[str]:
     with PDF_LIBRARY, _opened(pdf) as document:
         texts = []
         for index in range(len(document)):
-            page = _page(document, index)
+            page = document[index]
             text = page.get_textpage()
             texts.append(text.get_text_range())
             text.close()
@@ -101,19 +101,14 @@ def _opened(pdf: bytes) -> Iterator[pypdfium2.PdfDocument]:
         if not 1 <= len(document) <= PAGES_MAX:
             raise FileUnreadable(f"a certificate has 1 to {PAGES_MAX} pages, this file {len(document)}")
         yield document
+    except pypdfium2.PdfiumError:
+        raise FileUnreadable("a page of the file cannot be opened or drawn") from None
     finally:
         document.close()
 
 
-def _page(document: pypdfium2.PdfDocument, index: int) -> pypdfium2.PdfPage:
-    try:
-        return document[index]
-    except pypdfium2.PdfiumError:
-        raise FileUnreadable(f"page {index + 1} cannot be opened") from None
-
-
 def _read_page(document: pypdfium2.PdfDocument, index: int) -> bytes | None:
-    page = _page(document, index)
+    page = document[index]
     try:
         width, height = (each / _POINTS_PER_MM for each in page.get_size())
         if not (0 < width <= PAGE_MM_MAX and 0 < height <= PAGE_MM_MAX):

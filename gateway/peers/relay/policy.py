@@ -35,6 +35,9 @@ FORWARDED: Final = frozenset(
 NOTICES: Final = frozenset({Operation.COMPLETE, Operation.VOID, Operation.CORRECT, Operation.ERASE})
 """Taken over into the outbox, and delivered whatever happens."""
 
+TIME_US_MAX: Final = 1 << 53
+YEN_MAX: Final = 1_000_000
+"""More than a transaction of 20 copies can cost, by far."""
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")
 """A fault's code. It begins with a letter, so no number of a person is one."""
 
@@ -114,6 +117,8 @@ def _judge_names(body: Body, caller: Kiosk, operator: str) -> None:
                 raise NotPermitted(Reason.CERTIFICATE, "kiosk_certificate")
         case issuance.Complete(store=store) | issuance.Void(store=store) if store != caller.store:
             raise NotPermitted(Reason.STORE, "store")
+        case issuance.Complete(deposited_at_us=at_us) if not 0 <= at_us <= TIME_US_MAX:
+            raise NotPermitted(Reason.MALFORMED, "deposited_at_us")
 
 
 def _applications(body: Body) -> list[bytes]:
@@ -140,12 +145,17 @@ _ABOUT_MONEY: Final = frozenset({issuance.KioskFact.DEPOSITED, issuance.KioskFac
 
 def judge_event(event: issuance.KioskEvent, *, caller: Kiosk, owner: Owner) -> None:
     """Whether a kiosk may tell this. Raises: NotPermitted."""
-    if event.fact not in _FACTS or event.yen < 0 or event.at_us < 0:
+    if event.fact not in _FACTS:
         raise NotPermitted(Reason.MALFORMED, "fact")
+    if not 0 <= event.at_us <= TIME_US_MAX:
+        raise NotPermitted(Reason.MALFORMED, "at_us")
+    if not 0 <= event.yen <= YEN_MAX:
+        raise NotPermitted(Reason.MALFORMED, "yen")
     if event.fact == issuance.KioskFact.FAULT:
         if not _CODE.fullmatch(event.detail):
             raise NotPermitted(Reason.MALFORMED, "detail")
-    elif event.detail:
+        return  # whatever it happened to: a fault is never turned away, and its application is not kept
+    if event.detail:
         raise NotPermitted(Reason.MALFORMED, "detail")
     if event.fact in _ABOUT_MONEY or event.application:
         owned = owner(event.application)

@@ -13,7 +13,7 @@ Source: 000仕3, 000仕13; 000別1-1, 2, 4; DESIGN 10.
 
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 import structlog
@@ -22,6 +22,8 @@ import trio
 from certs.names import LineName
 from gateway.line.dial import LineError
 from gateway.peers.relay import notices, outbox, policy, registry, worklist
+from gateway.peers.relay.courier import Line
+from gateway.peers.relay.errors import StoreFailed
 from gateway.peers.relay.metrics import RelayMetrics
 from gateway.peers.relay.notices import NoticeKind
 from gateway.peers.relay.policy import Kiosk, NotPermitted, Reason
@@ -43,13 +45,6 @@ SENT_AGAIN: Final = frozenset({Outcome.DRAINING, Outcome.BUSY, Outcome.UNAVAILAB
 is the user's to decide at the kiosk."""
 MARGIN_S: Final = 0.1
 """An answer leaves so long before the kiosk's deadline."""
-
-
-class Line(Protocol):
-    """What the relay needs of the dedicated line: LineClient has it."""
-
-    async def ask_once(self, request: Request) -> Result:
-        """One verified response. Raises: LineError."""
 
 
 class Relay:
@@ -77,17 +72,20 @@ class Relay:
         self._noticed = noticed
 
     def knows(self, name: LineName) -> bool:
-        """Whether a line is a registered kiosk's."""
-        return self._caller(name) is not None
+        """Whether a line is a registered kiosk's; not while the store does not say so."""
+        try:
+            return self._caller(name) is not None
+        except StoreFailed:
+            return False
 
     def key_of(self, name: LineName, key_id: str) -> PublicKey | None:
         """A kiosk's signing key: its certificate's, under its own name."""
-        caller = self._caller(name)
-        if caller is None or key_id != caller.kiosk:
-            return None
         try:
+            caller = self._caller(name)
+            if caller is None or key_id != caller.kiosk:
+                return None
             return PublicKey(Algorithm.ES256, caller.spki)
-        except KeysError:
+        except (KeysError, StoreFailed):
             return None
 
     def _caller(self, name: LineName) -> Kiosk | None:

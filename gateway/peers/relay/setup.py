@@ -134,7 +134,9 @@ def add_kiosk(data: Path, kiosk: str, store: str, store_name: str, certificate_p
     except (KeysError, x509.ExtensionNotFound, ValueError) as error:
         raise SetupIncomplete(f"the certificate of {kiosk} is no line certificate: {error}") from error
     if named != [name.uri] or spki is None:
-        raise SetupIncomplete(f"the certificate names {', '.join(named) or 'nobody'}, not {name}; issue it for {name}")
+        raise SetupIncomplete(
+            f"the certificate names {', '.join(named) or 'nobody'}, not {name.uri}; issue it for {name}"
+        )
     if not 0 < len(store) <= STORE_CHARS_MAX or not 0 < len(store_name) <= STORE_NAME_CHARS_MAX:
         raise SetupIncomplete(f"a store has an id of 1 to {STORE_CHARS_MAX} characters, and a name")
     with open_store(data) as opened, opened.transaction():

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.peers.relay.errors import SetupIncomplete
+from gateway.peers.relay.errors import SetupIncomplete, StoreFailed
 
 FILE_NAME: Final = "relay.sqlite3"
 BUSY_S: Final = 5.0
@@ -78,14 +78,14 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing, with the write lock from the start. Inside another it is part of that."""
+        """All or nothing, with the write lock from the start; inside another a part of it. Raises: StoreFailed."""
         began = not self._connection.in_transaction
         if began:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self.run("BEGIN IMMEDIATE")
         try:
             yield
             if began:
-                self._connection.execute("COMMIT")
+                self.run("COMMIT")
         except BaseException:
             if began:
                 with suppress(sqlite3.OperationalError):  # a failed commit may have ended it already
@@ -105,21 +105,33 @@ class Store:
             self._connection.execute("RELEASE part")
 
     def run(self, sql: str, *args: object) -> int:
-        """One statement; how many rows it touched."""
-        return self._connection.execute(sql, args).rowcount
+        """One statement; how many rows it touched. Raises: StoreFailed."""
+        with _told():
+            return self._connection.execute(sql, args).rowcount
 
     def rows(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
-        """All rows of one query."""
-        return self._connection.execute(sql, args).fetchall()
+        """All rows of one query. Raises: StoreFailed."""
+        with _told():
+            return self._connection.execute(sql, args).fetchall()
 
     def row(self, sql: str, *args: object) -> tuple[Any, ...] | None:
-        """The first row or None."""
-        found: tuple[Any, ...] | None = self._connection.execute(sql, args).fetchone()
-        return found
+        """The first row or None. Raises: StoreFailed."""
+        with _told():
+            found: tuple[Any, ...] | None = self._connection.execute(sql, args).fetchone()
+            return found
 
     def forget(self) -> None:
         """After an erasure: leave nothing of it in the write-ahead log, as far as no reader still needs it."""
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.run("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What SQLite says of the disk or the file, as an error of ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreFailed(f"the relay's store failed: {type(error).__name__}; see its disk") from error
 
 
 def create_store(directory: Path) -> None:

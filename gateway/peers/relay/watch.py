@@ -25,8 +25,8 @@ EVERY_S: Final = 5.0
 NOTIFY_S_MAX: Final = 10.0
 LINE_DOWN_AFTER_S: Final = 30.0
 FORGET_EVERY_S: Final = 60.0
-IDLE_APPLICATIONS_KEPT_US: Final = 7 * 86_400_000_000
-"""An application without money and notices is forgotten after so long; the centre's own limit is far shorter."""
+IDLE_APPLICATIONS_KEPT_US: Final = 92 * 86_400_000_000
+"""An application without money and notices is forgotten after so long: a kiosk that was off may still tell of it."""
 BATCH: Final = 64
 
 
@@ -88,15 +88,14 @@ class Watch:
             await self._writer.forget()
 
     async def _look_at_money(self) -> None:
-        due = [item for item in self.in_doubt() if item.journal is Journal.PRINTED or not item.told]
-        for item in due[:BATCH]:
-            now_us = self._now_us()
-            if item.journal is Journal.PRINTED:
-                request_id = LineClient.new_id()
-                await self._writer(partial(worklist.complete_printed, item=item, request_id=request_id, now_us=now_us))
-                self._took()
-            else:
-                await self._writer(partial(worklist.tell, item=item, now_us=now_us))
+        items = self.in_doubt()
+        for item in [item for item in items if item.journal is Journal.PRINTED and not item.refused][:BATCH]:
+            made = partial(worklist.complete_printed, item=item, request_id=LineClient.new_id(), now_us=self._now_us())
+            await self._writer(made)
+            self._took()
+        for item in [item for item in items if not item.told][:BATCH]:
+            if item.journal is not Journal.PRINTED or item.refused:
+                await self._writer(partial(worklist.tell, item=item, now_us=self._now_us()))
 
     async def _look_at_line(self) -> None:
         if self._line_up():

@@ -13,7 +13,7 @@ import re
 import time
 from typing import Any, Final
 
-import structlog
+import msgspec
 import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
@@ -28,8 +28,6 @@ from gateway.peers.relay.serving import Running
 from protocol import issuance
 from protocol.certificates import Named
 from protocol.messages import Operation, Request, encode
-
-log = structlog.get_logger()
 
 FORM_BYTES_MAX: Final = 16 << 10
 HEADERS_BYTES_MAX: Final = 16 << 10
@@ -46,8 +44,13 @@ _SAID: Final[dict[int, Named]] = {
 }
 
 
-class _Tested(dict[str, Any]):
-    """What the line test found; a template reads its items."""
+class _Tested(msgspec.Struct, frozen=True, kw_only=True):
+    """What the line test found: whether an answer came, after how many ms and with which outcome, or why none."""
+
+    ok: bool
+    ms: int = 0
+    outcome: int = 0
+    why: str = ""
 
 
 def make_app(running: Running) -> QuartTrio:

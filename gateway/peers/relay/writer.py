@@ -6,7 +6,6 @@ others standing. Nobody is told anything before the commit is on the disk.
 Cancellation: whoever stops waiting takes nothing back; the work is done or not.
 """
 
-import sqlite3
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -107,6 +106,6 @@ class Writer:
             if self._forget:
                 self._forget = False
                 self._store.forget()
-        except sqlite3.Error as error:
+        except StoreFailed as error:
             for job in batch:
-                job.error = StoreFailed(f"the relay's store did not take it: {type(error).__name__}; see its disk")
+                job.error = error

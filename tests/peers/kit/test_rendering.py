@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import typst
 
 from gateway.peers.kit import fonts
 from gateway.peers.kit.content import IMPRESSION_BYTES_MAX, Row, Section
@@ -216,5 +217,23 @@ def test_a_gothic_font_serves_where_mincho_is_missing(town: Town, monkeypatch: p
         assert read_pages(rendered.pdf) == rendered.codes
         with pytest.raises(GlyphMissing):
             Renderer().render(household(1), sign=town.sign, bindings=bindings)
+    finally:
+        fonts.find_typeface.cache_clear()
+
+
+def test_a_font_that_a_package_carries_serves_where_the_system_has_none(
+    tmp_path: Path, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = next(Path(each.path) for each in typst.Fonts().fonts() if each.family == "IPAexGothic" and each.path)
+    (tmp_path / "synthetic_fonts").mkdir()
+    (tmp_path / "synthetic_fonts" / "__init__.py").touch()
+    (tmp_path / "synthetic_fonts" / path.name).symlink_to(path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(fonts, "PACKAGES", ("no_such_fonts", "synthetic_fonts"))
+    real = typst.Fonts
+    monkeypatch.setattr(fonts.typst, "Fonts", lambda **asked: real(**{**asked, "include_system_fonts": False}))
+    fonts.find_typeface.cache_clear()
+    try:
+        assert fonts.find_typeface().family == "IPAexGothic"
     finally:
         fonts.find_typeface.cache_clear()

@@ -1,9 +1,11 @@
 """Issuing servers that do wrong what servers of the field did wrong (DOMAIN 2.12); none of it is in the product."""
 
+import io
 from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
+import pypdfium2
 import trio
 
 from gateway.line.serving import LineServer
@@ -104,21 +106,21 @@ class Stale(Workshop):
 
 
 class AnswersTwice(LineServer):
-    """Sends every answer twice."""
+    """Sends its first answer twice."""
+
+    answered = 0
 
     def _answer(self, key: tuple[object, bytes], outcome: int, body: bytes) -> None:
+        self.answered += 1
         held = self._open[key]
         super()._answer(key, outcome, body)
-        self._open[key] = held
-        super()._answer(key, outcome, body)
+        if self.answered == 1:
+            self._open[key] = held
+            super()._answer(key, outcome, body)
 
 
 def spliced(pdf: bytes, foreign: bytes, index: int) -> bytes:
     """A PDF with one page replaced by the same page of another."""
-    import io
-
-    import pypdfium2
-
     with pypdfium2.PdfDocument(pdf) as document, pypdfium2.PdfDocument(foreign) as other:
         document.del_page(index)
         document.import_pages(other, pages=[index], index=index)

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import trio
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -76,6 +76,22 @@ FAST_CARDS = 10
 """Cards 0 to 9 are of the test cases; their signatures are made once a session, as on a chip."""
 
 
+class QuickCard:
+    """A simulated card whose key was opened once, as its file's own way takes a tenth of a second a signature."""
+
+    def __init__(self, path: Path) -> None:
+        self.certificate = SimulatedCard.load(path).certificate
+        chip = msgspec.json.decode(path.read_bytes())
+        self._key = load_pem_private_key(chip["key"].encode(), PIN.encode())
+
+    def sign(self, pin: str, content: bytes) -> bytes:
+        """See SimulatedCard."""
+        assert pin == PIN
+        if isinstance(self._key, ec.EllipticCurvePrivateKey):
+            return self._key.sign(content, ec.ECDSA(hashes.SHA384()))
+        return self._key.sign(content, padding.PKCS1v15(), hashes.SHA256())
+
+
 class AlwaysGood:
     """A revocation service for which every card is good."""
 
@@ -91,10 +107,15 @@ class World:
     centre: SoftwareKeystore
     trust: Trust
     prepared: Path
+    cards: dict[int, "QuickCard"] = field(default_factory=dict)
 
-    def card(self, resident: int) -> SimulatedCard:
+    def card(self, resident: int) -> "QuickCard":
         """The card of a test case."""
-        return SimulatedCard.load(self.root / "jpki" / "cards" / f"resident-{resident}.card")
+        found = self.cards.get(resident)
+        if found is None:
+            path = self.root / "jpki" / "cards" / f"resident-{resident}.card"
+            found = self.cards[resident] = QuickCard(path)
+        return found
 
 
 def make_world(root: Path) -> World:
@@ -150,7 +171,7 @@ def card_key(world: World, sitting: "Sitting") -> bytes:
 class Sitting:
     """One person at a kiosk: the session's keys, authenticated by card and kiosk."""
 
-    def __init__(self, world: World, *, resident: int = 0, card: SimulatedCard | None = None) -> None:
+    def __init__(self, world: World, *, resident: int = 0, card: SimulatedCard | QuickCard | None = None) -> None:
         self.world = world
         self.sign_key = ec.generate_private_key(ec.SECP256R1())
         self.seal_key = X25519PrivateKey.generate()

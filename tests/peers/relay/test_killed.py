@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -48,6 +48,38 @@ async def relay_process(data: Path, centre_port: int) -> AsyncIterator[tuple[tri
             if process.returncode is None:
                 process.kill()
             await process.wait()
+
+
+def sockets(pid: int) -> tuple[set[int], set[int]]:
+    """Ports a process listens at, and remote ports of its connections."""
+    mine = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            mine.add(str(descriptor.readlink()))
+    listening, remote = set(), set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if f"socket:[{fields[9]}]" not in mine:
+            continue
+        if fields[3] == "0A":
+            listening.add(int(fields[1].split(":")[1], 16))
+        elif int(fields[1].split(":")[1], 16) not in listening:
+            remote.add(int(fields[2].split(":")[1], 16))
+    return listening, remote
+
+
+async def test_a_relay_listens_for_kiosks_and_its_page_and_calls_the_centre_alone(site: Site, data: Path) -> None:
+    centre = Centre()
+    async with site.centre_at(centre) as place, relay_process(data, place.port) as (process, kiosks):
+        async with site.kiosk(data, kiosks) as client:
+            await call(client, Operation.CHALLENGE, issuance.Challenge("kiosk-1"))
+            listening, _ = await trio.to_thread.run_sync(sockets, process.pid)
+            assert kiosks in listening
+            assert len(listening) == 2
+        await until(lambda: sockets(process.pid)[1] == {place.port})
+        process.terminate()
+        with trio.fail_after(15):
+            assert await process.wait() == 0
 
 
 @pytest.mark.parametrize("recorded", [False, True], ids=["centre-away", "answer-lost"])

@@ -3,14 +3,19 @@
 import msgspec
 import pytest
 import trio
+from structlog.testing import capture_logs
 
-from gateway.peers.relay import outbox, registry, totals, worklist
+from gateway.ops.logs import KeyFence
+from gateway.peers.kiosk.link import RelayLink
+from gateway.peers.relay import notices, outbox, registry, totals, worklist
+from gateway.peers.relay.notices import NoticeKind
 from gateway.peers.relay.serving import Ports, serve_relay
 from gateway.peers.relay.store import open_store
 from protocol import issuance
 from protocol.issuance import KioskFact
 from protocol.messages import InquiryByCode, Operation, encode
 from protocol.outcomes import Outcome
+from tests.kit.centre import refusal
 from tests.peers.relay.kit import (
     CITY,
     DAY,
@@ -26,6 +31,7 @@ from tests.peers.relay.kit import (
     statement,
     tell,
     until,
+    void,
 )  # fmt: skip
 
 pytestmark = [pytest.mark.trio]
@@ -153,3 +159,121 @@ async def test_what_is_not_the_kiosks_own_does_not_pass(site, data, served) -> N
         assert len(centre.asked) == before
         with open_store(data) as store:
             assert outbox.depth(store).held == 0
+
+
+async def test_calls_of_one_moment_share_signed_frames(site, data, served) -> None:
+    centre, place, ports, _ = served
+    async with site.kiosk(data, ports.line) as client, trio.open_nursery() as nursery:
+        for _ in range(40):
+            nursery.start_soon(call, client, Operation.CHALLENGE, issuance.Challenge("kiosk-1"))
+    assert sum(place.gate.frames) == len(centre.asked) == 40
+    assert len(place.gate.frames) <= 20
+
+
+async def test_while_the_centre_is_silent_the_kiosk_hears_in_time_and_may_ask_again(site, data, served) -> None:
+    centre, place, ports, _ = served
+    async with site.kiosk(data, ports.line) as client:
+        place.gate.silent = True
+        asked = client.new_id()
+        inner = encode(issuance.KioskCall(Operation.AUTHENTICATE, encode(authenticate(site))))
+        silent = await client.ask(Operation.KIOSK_CALL, inner, request_id=asked, deadline_ms=300, retry=False)
+        assert silent.outcome in (Outcome.UNAVAILABLE, Outcome.DEADLINE_EXCEEDED)
+        begun = msgspec.msgpack.decode(centre.recorded[asked][1], type=issuance.Authenticated)
+        # The centre ends the line that still waits; the kiosk's next attempt has the answer of the first.
+        place.gate.silent = False
+        for connection in list(place.gate.open):
+            connection.finish()
+        await until(lambda: not place.gate.open or place.gate.frames)
+        again = await client.ask(Operation.KIOSK_CALL, inner, request_id=asked, deadline_ms=5_000, retry=False)
+        told = msgspec.msgpack.decode(relayed(again).body, type=issuance.Authenticated)
+        assert told.application == begun.application
+        passes = await call(client, Operation.STATUS, issuance.StatusQuery([begun.application]))
+        assert relayed(passes).outcome == Outcome.STATUS
+
+
+async def test_what_the_centre_refuses_comes_back_as_it_was_said_and_is_not_asked_again(site, data, served) -> None:
+    centre, _, ports, _ = served
+    async with site.kiosk(data, ports.line) as client:
+        for outcome in (Outcome.CARD_UNVERIFIABLE, Outcome.CARD_REVOKED, Outcome.MUNICIPALITY_CLOSED):
+            before = len(centre.asked)
+            centre.fail = lambda _, outcome=outcome: outcome
+            assert relayed(await call(client, Operation.AUTHENTICATE, authenticate(site))).outcome == outcome
+            assert len(centre.asked) == before + 1
+        answers = [Outcome.BUSY, Outcome.PENDING]
+        centre.fail = lambda _: answers.pop(0) if answers else None
+        told = relayed(await call(client, Operation.AUTHENTICATE, authenticate(site)))
+        assert told.outcome == Outcome.AUTHENTICATED
+
+
+async def test_a_kiosk_lost_while_in_use_and_money_of_nowhere_are_noticed(site, data, served) -> None:
+    _, _, ports, _ = served
+    with open_store(data) as store:
+        async with site.kiosk(data, ports.line) as client:
+            await tell(client, event(KioskFact.IN_USE))
+            assert registry.states(store)[0].in_use
+            unknown = event(KioskFact.DEPOSITED, new_application(), yen=300)
+            assert await tell(client, unknown) == Outcome.NOT_PERMITTED
+        await until(lambda: len(notices.unacknowledged(store, limit=9)) == 2)
+        assert {one.kind for one in notices.unacknowledged(store, limit=9)} == {
+            NoticeKind.KIOSK_LOST, NoticeKind.DEPOSIT_UNKNOWN,
+        }  # fmt: skip
+        (state,) = [one for one in registry.states(store) if one.kiosk == "kiosk-1"]
+        assert (state.connected_us, state.in_use) == (None, False)
+
+
+async def test_a_kiosk_that_is_not_registered_gets_no_line(site, data, served) -> None:
+    _, _, ports, _ = served
+    with open_store(data) as store:
+        store.run("DELETE FROM kiosks WHERE kiosk = 'kiosk-2'")
+    async with site.kiosk(data, ports.line, "kiosk-2", wait_s=0) as client:
+        assert "LINE_UNKNOWN" in (await refusal(client) or "")
+
+
+async def test_nothing_of_a_card_or_a_document_is_kept_and_what_is_logged_passes_the_fence(site, data, served) -> None:
+    centre, _, ports, _ = served
+    with capture_logs() as events:
+        async with site.kiosk(data, ports.line) as client:
+            card = msgspec.structs.replace(
+                authenticate(site), card_certificate=b"MARKED CARD", card_signature=b"MARKED"
+            )
+            begun = relayed(await call(client, Operation.AUTHENTICATE, card))
+            application = msgspec.msgpack.decode(begun.body, type=issuance.Authenticated).application
+            centre.part = b"MARKED SEALED PART"
+            part = relayed(await call(client, Operation.PART, issuance.Part(application, 0)))
+            assert part.body == centre.part
+            assert (await call(client, Operation.PART, issuance.Part(new_application(), 0))).outcome == 523
+            assert await tell(client, event(KioskFact.FAULT, detail="PAPER-JAM")) == Outcome.FACT_NOTED
+            centre.fail = lambda request: Outcome.APPLICATION_STATE if request.operation == Operation.VOID else None
+            await call(client, Operation.VOID, void(application))
+            with open_store(data) as store:
+                await until(lambda: len(worklist.refused(store)) == 1)
+    assert not [file.name for file in kept(data) if b"MARKED" in file.read_bytes()]
+    names = {one["event"] for one in events}
+    assert names >= {"not_permitted", "relay_notice", "notice_refused", "line_opened"}
+    fence = KeyFence(strict=True)
+    for one in events:
+        fence(None, "", {key: value for key, value in one.items() if key != "log_level"})
+
+
+async def test_a_kiosks_own_link_is_answered_in_its_words(site, data, served) -> None:
+    centre, _, ports, _ = served
+    async with site.kiosk(data, ports.line) as client, trio.open_nursery() as nursery:
+        link = RelayLink(client)
+        nursery.start_soon(link.run)
+        outcome, body = await link.call(Operation.AUTHENTICATE, encode(authenticate(site)))
+        assert outcome == Outcome.AUTHENTICATED
+        application = msgspec.msgpack.decode(body, type=issuance.Authenticated).application
+        link.tell(event(KioskFact.DEPOSITED, application, yen=600))
+        with open_store(data) as store:
+            await until(lambda: len(worklist.in_doubt(store, before_us=2**62)) == 1)
+        answers = [Outcome.BUSY, Outcome.DEADLINE_EXCEEDED]
+        centre.fail = lambda _: answers.pop(0) if answers else None
+        assert (await link.call(Operation.DOCUMENT, encode(issuance.Fetch(application))))[0] == Outcome.ISSUED
+        assert (await link.call(Operation.VOID, encode(void(application))))[0] == Outcome.TAKEN_OVER
+        foreign = encode(issuance.Fetch(new_application()))
+        assert (await link.call(Operation.DOCUMENT, foreign))[0] == Outcome.NOT_PERMITTED
+        nursery.cancel_scope.cancel()
+
+
+def kept(data):
+    return [file for file in data.rglob("*") if file.is_file()]
