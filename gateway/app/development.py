@@ -133,7 +133,8 @@ def make_service(
     say("operator and relay コンビニ事業者")
     operator = DevelopmentAuthority.create(data / "operator" / "pki", name="Sekisho Development Operator", now=now)
     operator.write_crl(now=now, days=30)
-    anchors = data / "operator" / "kiosks.pem"
+    anchors = data / "operator" / "anchors" / f"{OPERATOR}.pem"
+    anchors.parent.mkdir(mode=0o700)
     write_whole(anchors, operator.anchors_pem, mode=PUBLIC)
     relay = data / "operator" / "relay"
     relay_tls = data / "operator" / "relay-tls"
@@ -165,7 +166,7 @@ def make_service(
             name_en=town.name_en,
             tls=tls,
             centre_trust=centre / "trust.bundle",
-            kiosk_anchors=anchors,
+            kiosk_anchors=anchors.parent,
             card_anchors=jpki / "anchors.pem",
             environment=environment,
             port=ports.towns[town.code],

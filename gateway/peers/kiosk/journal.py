@@ -12,6 +12,7 @@ File: a line is `<first 16 hexadecimal digits of SHA-256 of the JSON> <JSON obje
 anything else that does not check is JournalDamaged.
 """
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from typing import Final, Self
 
 import msgspec
 
-from gateway.peers.kiosk.errors import JournalDamaged
+from gateway.peers.kiosk.errors import JournalDamaged, SetupIncomplete
 
 _DIGITS: Final = 16
 
@@ -70,7 +71,7 @@ class Journal:
 
     Field: trails, what its lines say of each application, oldest first.
 
-    Raises on opening: JournalDamaged.
+    Raises on opening: JournalDamaged; SetupIncomplete while another process has it.
     """
 
     def __init__(self, path: Path, *, power: Power = steady, durable: bool = True) -> None:
@@ -78,6 +79,7 @@ class Journal:
         self._durable = durable
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
+            _alone(self._fd, path)
             data = path.read_bytes()
             whole = data.rfind(b"\n") + 1
             self.trails: dict[bytes, Trail] = {}
@@ -176,6 +178,14 @@ def _note(trail: Trail, line: Line) -> None:
             trail.told[line.number] = line.page
         case Act.OPENED | Act.REFUND:
             pass
+
+
+def _alone(fd: int, path: Path) -> None:
+    """A kiosk is one process: two would take money twice."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SetupIncomplete(f"{path.parent} is in use by another process; end that one first") from None
 
 
 def _digest(content: bytes) -> bytes:

@@ -35,6 +35,7 @@ log = structlog.get_logger()
 
 FORM_BYTES_MAX: Final = 8 << 10
 STEP_SEEN_S: Final = 2.0
+_OWN_NAMES: Final = frozenset({"127.0.0.1", "localhost"})
 Names = dict[str, tuple[str, str]]
 
 
@@ -111,6 +112,11 @@ def make_app(
     def page(template: str, *, state_key: str, status: int = 200, **values: object) -> Response:
         body = render(template, screen.lang, token=screen.token, state_key=state_key, **values)
         return Response(body, status=status, content_type="text/html; charset=utf-8")
+
+    @app.before_request
+    async def own_name_only() -> None:
+        if request.host.rpartition(":")[0] not in _OWN_NAMES:  # another site's name that leads here is not ours
+            abort(403)
 
     @app.get("/")
     async def show() -> Response:

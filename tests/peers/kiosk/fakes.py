@@ -5,6 +5,7 @@ the real kit's pages are read in test_paper.
 """
 
 import hashlib
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,7 @@ from protocol.issuance import (
     Apply,
     Authenticate,
     Authenticated,
+    Challenge,
     Challenged,
     Fetch,
     Issued,
@@ -193,25 +195,30 @@ class Centre:
             raise RelayAway("the relay does not answer")
         if operation in self.answers:
             return self.answers[operation], b""
-        match operation:
-            case Operation.CHALLENGE:
+        if operation in (Operation.COMPLETE, Operation.VOID, Operation.ERASE):
+            assert request_id is not None
+            self.notices[request_id] = (operation, asked)
+            return Outcome.TAKEN_OVER, b""
+        return self.answer(asked)
+
+    def answer(self, asked: object) -> tuple[int, bytes]:
+        """What the centre says to what is asked and answered at once."""
+        match asked:
+            case Challenge():
                 return Outcome.CHALLENGED, encode(Challenged(bytes([len(self.calls) % 256]) * 40, 60_000))
-            case Operation.AUTHENTICATE:
-                application = make_request_id(self.now_us() // 1000, len(self.calls).to_bytes(10, "big"))
+            case Authenticate():
+                application = make_request_id(self.now_us() // 1000, secrets.token_bytes(10))
                 self.sessions[application] = asked
                 return Outcome.AUTHENTICATED, encode(Authenticated(application, self.now_us() + 10 * 60 * 10**6))
-            case Operation.MENU:
+            case MenuQuery():
                 return Outcome.MENU, encode(self.menu(asked))
-            case Operation.APPLY:
+            case Apply():
                 return self.apply(asked)
-            case Operation.DOCUMENT:
+            case Fetch():
                 return self.document(asked)
-            case Operation.PART:
+            case Part():
                 return self.part(asked)
-            case _:
-                assert request_id is not None
-                self.notices[request_id] = (operation, asked)
-                return Outcome.TAKEN_OVER, b""
+        raise AssertionError(asked)
 
     def menu(self, asked: MenuQuery) -> Menu:
         names = [(Kind.RESIDENT, 7, 0), (Kind.SEAL, 0, 0), (Kind.INCOME, 0, Outcome.MUNICIPALITY_CLOSED)]

@@ -200,6 +200,7 @@ def test_nothing_of_a_sitting_stays_in_the_browser(page, centre, cards, tmp_path
         assert {cached for _, cached, _ in seen} == {"no-store"}
         assert not [url for url, _, kind in seen if "pdf" in kind]
         assert page.request.get(f"{kiosk.address}/operator").status == 404
+        assert page.request.get(kiosk.address, headers={"Host": "elsewhere.test:80"}).status == 403
         assert page.request.post(f"{kiosk.address}/do/receipt", form={"token": "guessed"}).status == 403
         assert kiosk.running.kiosk.state is State.RECEIPT
 

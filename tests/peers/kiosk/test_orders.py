@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import trio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.peers.kiosk.errors import ChoiceInvalid, OutOfOrder
@@ -89,6 +89,8 @@ EVENTS = st.one_of(
     st.just(("deliver", 0)),
 )
 
+SITTING = st.integers(0, 40).map(lambda step: ("sitting", step))
+
 
 class Cut:
     """Power that fails at the nth step from now, if any."""
@@ -115,6 +117,11 @@ async def played(place: Place, centre: Centre, events: list[tuple[str, object]])
                 case "on":
                     for name in ON[: int(value)]:
                         await attempted(kiosk, place, name)
+                case "sitting":  # from the start on, with a cut at this step
+                    power.left = int(value)
+                    for name in ON:
+                        await attempted(kiosk, place, name)
+                    power.left = None
                 case "wait":
                     now_later(place, int(value))
                     await attempted(kiosk, place, "tick")
@@ -169,8 +176,10 @@ def agree(place: Place, centre: Centre) -> None:
 _TOWN: list[Town] = []
 
 
-@settings(max_examples=120, deadline=None)
-@given(st.lists(EVENTS, min_size=3, max_size=25))
+@settings(max_examples=100, deadline=None)
+@example([("sitting", 7)])
+@example([("jam", (2, 1)), ("sitting", 20), ("sitting", 30)])
+@given(st.lists(SITTING | EVENTS, min_size=3, max_size=25))
 def test_in_any_order_money_paper_and_notices_agree(events) -> None:
     with tempfile.TemporaryDirectory() as directory:
         if not _TOWN:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.peers.kiosk.errors import JournalDamaged
+from gateway.peers.kiosk.errors import JournalDamaged, SetupIncomplete
 from gateway.peers.kiosk.journal import Act, Journal, Line, Trail
 from gateway.peers.kiosk.recovery import Remedy, remedy
 from gateway.peers.kiosk.steps import State
@@ -173,3 +173,9 @@ async def test_a_torn_last_line_is_cut_off_and_an_earlier_one_is_damage(tmp_path
     path.write_bytes(whole.replace(b'"number":1', b'"number":3', 1))
     with pytest.raises(JournalDamaged):
         Journal(path)
+
+
+async def test_two_processes_cannot_be_one_kiosk(tmp_path) -> None:
+    with Journal(tmp_path / "journal"), pytest.raises(SetupIncomplete, match="another process"):
+        Journal(tmp_path / "journal")
+    Journal(tmp_path / "journal").close()
