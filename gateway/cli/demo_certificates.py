@@ -108,7 +108,7 @@ def describe_service(console: Console, service: Service) -> None:
         f"排出口 output tray:            {data}/operator/kiosks/*/tray",
         f"sekisho certificate verify {data}/operator/kiosks/{SHOWING}/tray/certificate-*-1.pdf --trust {data}/trusts",
         f"sekisho municipality completions --data {data}/municipalities/{_CHIBA}",
-        f"sekisho issuance incidents list --data {data}/centre",
+        f"sekisho issuance incidents --data {data}/centre",
         f"curl http://127.0.0.1:{service.centre.ops_port}/metrics",
     ):
         console.print(f"  {line}", highlight=False, soft_wrap=True)
