@@ -186,6 +186,8 @@ def read_configuration(path: Path) -> Configuration:
         raise ConfigurationError(f"{file}: [database]: give embedded, or gateway_dsn and ops_dsn")
     if tables.centre.role == "inquiry":
         _ = configuration.history  # a mistake in it is found before anything starts
+        if tables.certificate != CertificateTable():
+            raise ConfigurationError(f"{file}: [certificate] belongs to a centre of role certificate; remove it")
     elif tables.history:
         raise ConfigurationError(f"{file}: [history] belongs to a centre of role inquiry; remove it")
     if not 0 <= tables.line.workers <= 256:

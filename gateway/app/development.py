@@ -9,7 +9,6 @@ The demo, the bench and the tests of the whole stand on this; gateway.app.develo
 """
 
 import contextlib
-import hashlib
 import socket
 import time
 from collections.abc import Callable
@@ -19,9 +18,7 @@ from typing import Final, Literal
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from certs.authentication import SERIAL_BYTES
 from certs.authority import DevelopmentAuthority
 from certs.files import PUBLIC, write_whole
 from certs.names import LineName
@@ -32,10 +29,11 @@ from gateway.app.setup_roles import issue
 from gateway.directory import toml
 from gateway.directory.apply import Change, apply
 from gateway.host import run_guest
-from gateway.peers.jpki.authority import load_signer, revoke
+from gateway.peers.jpki.authority import revoke
 from gateway.peers.jpki.cards import SimulatedCard, issue_card
 from gateway.peers.kiosk.setup import make_kiosk
-from gateway.peers.municipality.setup import make_municipality, register_card
+from gateway.peers.municipality.cards import key_of_certificate
+from gateway.peers.municipality.setup import make_municipality, register_cards
 from gateway.peers.relay.setup import add_kiosk, make_relay
 from gateway.store.embedded import EmbeddedPostgres
 from gateway.store.pool import open_database
@@ -64,8 +62,8 @@ class Town(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TOWNS: Final = (
-    Town(code="121002", party="chiba", name_ja="千葉市(開発用データ)", name_en="Chiba City (development data)"),
-    Town(code="162027", party="takaoka", name_ja="高岡市(開発用データ)", name_en="Takaoka City (development data)"),
+    Town(code="121002", party="chiba", name_ja="千葉市", name_en="Chiba City"),
+    Town(code="162027", party="takaoka", name_ja="高岡市", name_en="Takaoka City"),
 )
 
 
@@ -133,7 +131,8 @@ def make_service(
     say("operator and relay コンビニ事業者")
     operator = DevelopmentAuthority.create(data / "operator" / "pki", name="Sekisho Development Operator", now=now)
     operator.write_crl(now=now, days=30)
-    anchors = data / "operator" / "kiosks.pem"
+    anchors = data / "operator" / "anchors" / f"{OPERATOR}.pem"
+    anchors.parent.mkdir(mode=0o700)
     write_whole(anchors, operator.anchors_pem, mode=PUBLIC)
     relay = data / "operator" / "relay"
     relay_tls = data / "operator" / "relay-tls"
@@ -165,7 +164,7 @@ def make_service(
             name_en=town.name_en,
             tls=tls,
             centre_trust=centre / "trust.bundle",
-            kiosk_anchors=anchors,
+            kiosk_anchors=anchors.parent,
             card_anchors=jpki / "anchors.pem",
             environment=environment,
             port=ports.towns[town.code],
@@ -176,12 +175,15 @@ def make_service(
             card_crl=jpki / "crl.der",
         )
         write_whole(trusts / f"{town.code}.bundle", (place / "trust.bundle").read_bytes(), mode=PUBLIC)
+        keys = {}
         for number in range(cards):
             algorithm: Literal["rsa2048", "p384"] = "rsa2048" if number == 0 else "p384"
             card = issue_card(
                 jpki, holder=f"{town.party}-{number}", algorithm=algorithm, pin=PIN, now=now, days=5 * DAYS
             )
-            register_card(place, card_key(jpki, card), number)
+            certificate = x509.load_der_x509_certificate(SimulatedCard.load(card).certificate)
+            keys[key_of_certificate(certificate, anchors=jpki / "anchors.pem")] = number
+        register_cards(place, keys)
     _make_bad_cards(jpki, now)
 
     say("directory and kiosks")
@@ -219,14 +221,6 @@ def add_development_kiosk(
         page_port=ports.kiosk_page,
     )
     return kiosks / name
-
-
-def card_key(jpki: Path, card: Path) -> bytes:
-    """What a municipality knows a card by (certs.authentication.Card.key)."""
-    issuer = load_signer(jpki, "issuing").certificate.public_key()
-    spki = issuer.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    certificate = x509.load_der_x509_certificate(SimulatedCard.load(card).certificate)
-    return hashlib.sha256(spki).digest() + certificate.serial_number.to_bytes(SERIAL_BYTES, "big")
 
 
 def _make_bad_cards(jpki: Path, now: datetime) -> None:

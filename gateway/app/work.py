@@ -136,7 +136,7 @@ async def _run(
     holder = await DirectoryHolder.open(database)
     sign_block = signer(keystore, Purpose.BLOCK, now_us)
     ledger = LedgerStore(writing)
-    gauges = Metrics(CollectorRegistry())
+    gauges = Metrics(CollectorRegistry(), role)
     teller = Teller(database, connections=lambda: list(worker.acceptor.connections), now_us=now_us)
     holder.on_change(teller.directory_changed)
     worker = Worker(

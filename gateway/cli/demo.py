@@ -1,4 +1,4 @@
-"""`sekisho demo`: a whole inquiry centre on this machine, asked by a ministry over a real line.
+"""`sekisho demo`: both centres on this machine, asked over real lines by a ministry and by a kiosk.
 
 Everything is synthetic and lies in one directory; a second start uses what is there.
 """
@@ -19,8 +19,11 @@ from rich.table import Table
 from certs.files import PRIVATE, write_whole
 from gateway.app import supervisor
 from gateway.app.configuration import read_configuration
+from gateway.app.development_running import running_service
 from gateway.app.setup import RESIDENTS_DEFAULT, RESIDENTS_MIN, SEED, is_made
 from gateway.app.supervisor import Running
+from gateway.cli.demo_certificates import DIRECTORY as CERTIFICATES
+from gateway.cli.demo_certificates import describe_service, make_demo_service, show_certificates
 from gateway.cli.demo_desk import demo_desk, describe_desk, make_demo_desk, show_codes
 from gateway.cli.init import make_with_progress
 from gateway.cli.inquire import describe, final_receipt
@@ -49,13 +52,16 @@ VOUCHER: Final = "digital-voucher"
     "--residents", type=click.IntRange(RESIDENTS_MIN, 10_000_000), default=RESIDENTS_DEFAULT, show_default=True
 )
 def command(data: Path, *, once: bool, workers: int, residents: int) -> None:
-    """Start an inquiry centre with synthetic residents and let a ministry inquire.
+    """Start both centres with synthetic residents; a ministry inquires, and a user takes certificates at a kiosk.
 
-    The first start makes everything (about ten seconds); later ones use what is there. Ctrl-C ends all of it.
+    The first start makes everything (half a minute); later ones use what is there. Ctrl-C ends all of it.
     """
     console = Console(width=None if sys.stdout.isatty() else 116)
     configure_logging("ERROR")
-    console.print("[bold]Sekisho 関所[/] 照会センター デモ / inquiry centre demo", highlight=False)
+    console.print(
+        "[bold]Sekisho 関所[/] デモ / demo: 照会センター inquiry centre, 証明書交付センター certificate centre",
+        highlight=False,
+    )
     began = time.monotonic()
     try:
         if not is_made(data):
@@ -64,6 +70,7 @@ def command(data: Path, *, once: bool, workers: int, residents: int) -> None:
             make_with_progress(
                 console, data, port=port, ops_port=_free_port(port + 1), workers=workers, residents=residents
             )
+        make_demo_service(console, data / CERTIFICATES, workers=workers)
         trio.run(_run, console, data, once, began)
     except KeyboardInterrupt:
         console.print("ended 終了しました")
@@ -102,8 +109,13 @@ async def _run(console: Console, data: Path, once: bool, began: float) -> None:
                 )
                 await _show(console, data, gateway)
                 users = make_demo_desk(data)
-                async with demo_desk(data, port=_free_port(DESK_PORT), line_port=gateway.port) as address:
+                async with (
+                    demo_desk(data, port=_free_port(DESK_PORT), line_port=gateway.port) as address,
+                    running_service(data / CERTIFICATES, kiosk_page=True) as service,
+                ):
+                    await show_certificates(console, service)
                     describe_desk(console, data, address, users)
+                    describe_service(console, service)
                     if not once:
                         console.print("\n[bold]Ctrl-C で終了します / Ctrl-C ends it[/]")
                         await show_codes(console, users)

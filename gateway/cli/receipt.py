@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 
-from protocol.ledger import Entry, EntryKind, decode_entry, decode_header
+from protocol.application import Transition
+from protocol.ledger import CertificateEntry, Entry, EntryKind, decode_entry, decode_header
 from protocol.messages import Operation
 from protocol.outcomes import CATALOGUE, Outcome
 from protocol.receipt import RECEIPT_BYTES_MAX, Receipt, ReceiptError, decode_receipt, verify_receipt
@@ -81,7 +83,33 @@ def _entry_lines(entry: Entry) -> list[tuple[str, str]]:
         ("種別 / kind", kind),
         ("料金 / fee", f"{entry.yen}円 (手数料 / commission {entry.commission}円, terms {entry.terms})"),
         ("時刻 / time", jst(entry.at_us)),
+        *_delivery_lines(entry),
     ]
+
+
+def _delivery_lines(entry: Entry) -> list[tuple[str, str]]:
+    """What a certificate centre's entry says beside (protocol.ledger.Delivery)."""
+    delivery = entry.delivery if isinstance(entry, CertificateEntry) else None
+    if delivery is None:
+        return []
+    known = delivery.transition in list(Transition)
+    lines = [
+        ("申請 / application", delivery.application[:16].hex()),
+        ("段階 / transition", Transition(delivery.transition).name if known else str(delivery.transition)),
+        ("部数の増減 / copies", f"{delivery.copies:+d}"),
+        ("端末 / kiosk", printable(delivery.kiosk)),
+    ]
+    if delivery.deposited_at_us:
+        day = f"{printable(delivery.store_day)}, store {printable(delivery.store)}"
+        lines.append(("入金 / deposit", f"{jst(delivery.deposited_at_us)} (営業日 / business day {day})"))
+    return lines
+
+
+def _delivery_facts(entry: Entry) -> dict[str, Any] | None:
+    delivery = entry.delivery if isinstance(entry, CertificateEntry) else None
+    if delivery is None:
+        return None
+    return {**msgspec.structs.asdict(delivery), "application": delivery.application.hex()}
 
 
 def _echo(lines: list[tuple[str, str]]) -> None:
@@ -128,6 +156,7 @@ def verify(file: Path, bundle: Path, checkpoint: Path | None, as_json: bool) -> 
             "yen": entry.yen,
             "commission": entry.commission,
             "at_us": entry.at_us,
+            "delivery": _delivery_facts(entry),
             "block": {"stream": header.stream.hex(), "height": header.height, "index": receipt.proof.index},
             "opened": verified.opened,
             "checkpoint": final

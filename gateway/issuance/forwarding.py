@@ -22,7 +22,7 @@ from gateway.issuance.incidents import IncidentKind, Incidents
 from gateway.issuance.municipalities import Client, Municipalities
 from gateway.store.errors import StoreError
 from gateway.store.issuance_reports import Due, ReportStore, become_forwarder, leave_forwarding
-from gateway.store.pool import Database
+from gateway.store.pool import Database, PinnedConnection
 from protocol.application import Transition
 from protocol.issuance import Correct, Report, Reported, ReportsQuery, Void
 from protocol.messages import Operation, decode_body, encode
@@ -35,6 +35,8 @@ LOOK_S: Final = 0.5
 ASK_S: Final = 10.0
 BACKOFF_S_FIRST: Final = 1.0
 BACKOFF_S_MAX: Final = 60.0
+AT_ONCE: Final = 16
+"""Municipalities that one worker tells at the same time."""
 SENT_AT_ONCE: Final = 64
 """Reports read from the store at a time."""
 
@@ -61,6 +63,7 @@ class Forwarder:
         self._municipalities = municipalities
         self._incidents = incidents
         self._now_us = now_us
+        self._locking = trio.Lock()
         self._busy: set[str] = set()
         self._backoff_s: dict[str, float] = {}
         self._not_before: dict[str, float] = {}
@@ -68,7 +71,7 @@ class Forwarder:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with trio.open_nursery() as nursery:
+        async with self._database.pinned() as locks, trio.open_nursery() as nursery:
             while True:
                 try:
                     waiting = await self._reports.waiting()
@@ -76,21 +79,26 @@ class Forwarder:
                     waiting = []
                 now = trio.current_time()
                 for code in waiting:
+                    if len(self._busy) >= AT_ONCE:
+                        break
                     if code not in self._busy and self._not_before.get(code, 0.0) <= now:
                         self._busy.add(code)
-                        nursery.start_soon(self._forward, code)
+                        nursery.start_soon(self._forward, locks, code)
                 await trio.sleep(LOOK_S)
 
-    async def _forward(self, code: str) -> None:
+    async def _forward(self, locks: PinnedConnection, code: str) -> None:
+        """locks: the connection that holds this worker's locks, used by one task at a time."""
         try:
-            async with self._database.pinned() as connection:
-                if not await become_forwarder(connection, code):
-                    return
-                try:
-                    await self.forward(code)
-                finally:
-                    with trio.CancelScope(shield=True):
-                        await leave_forwarding(connection, code)
+            async with self._locking:
+                mine = await become_forwarder(locks, code)
+            if not mine:
+                return
+            try:
+                await self.forward(code)
+            finally:
+                with trio.CancelScope(shield=True):
+                    async with self._locking:
+                        await leave_forwarding(locks, code)
             self._backoff_s.pop(code, None)
         except (StoreError, MunicipalityAway, _Stopped) as error:
             self._back_off(code, type(error).__name__)
@@ -123,7 +131,7 @@ class Forwarder:
                 known = noted
             if reports:
                 self.noted += await self._reports.noted(code, known, self._now_us())
-                log.info("reports_noted", municipality=code, count=len(reports))
+                log.debug("reports_noted", municipality=code, count=len(reports))
             if not reports and not await self._reports.number(code, payload):
                 return
 

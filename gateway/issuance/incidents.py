@@ -49,6 +49,7 @@ class Incidents:
         self._store = store
         self._now_us = now_us
         self._waiting: deque[_Incident] = deque(maxlen=WAITING_MAX)
+        self._writing = trio.Lock()
         self.counted = 0
 
     async def open(self, kind: IncidentKind, *, municipality: str, application: bytes | None, detail: str) -> None:
@@ -71,11 +72,11 @@ class Incidents:
             await self._write()
 
     async def _write(self) -> None:
-        while self._waiting:
-            incident = self._waiting.popleft()
-            try:
-                await self._store.open(**incident._asdict())
-            except StoreError as error:
-                log.warning("incident_not_written", code=error.code)
-                self._waiting.appendleft(incident)
-                return
+        async with self._writing:
+            while self._waiting:
+                try:
+                    await self._store.open(**self._waiting[0]._asdict())
+                except StoreError as error:
+                    log.warning("incident_not_written", code=error.code)
+                    return
+                self._waiting.popleft()

@@ -38,12 +38,36 @@ DURATION_BUCKETS_S: Final = tuple(us / 1e6 for us in DURATION_BUCKETS_US)
 SIZE_BUCKETS: Final = tuple(1 << n for n in range(BLOCK_ENTRIES_MAX.bit_length()))
 
 UNKNOWN: Final = "unknown"
-OPERATIONS: Final = (*(member.name.lower() for member in Operation), UNKNOWN)
-OUTCOMES: Final = (*(member.name.lower() for member in Outcome), UNKNOWN)
+_OF_CENTRES_BELOW: Final = 40
+"""Operations from here on are of other lines than a centre's own; so are outcomes from _OUTCOMES_BELOW."""
+_OUTCOMES_BELOW: Final = 500
+_CERTIFICATES_FROM: Final = 20
+_CERTIFICATE_OUTCOMES: Final = frozenset({*range(130, 200), *range(220, 300), 408, 409})
+OPERATIONS: Final = (*(member.name.lower() for member in Operation if member < _OF_CENTRES_BELOW), UNKNOWN)
+"""Of the lines of both centres."""
 FAULTS: Final = (*(member.name.lower() for member in FaultCode), UNKNOWN)
 ANSWERED, FAILED, DECLINED = RESULTS = ("answered", "failed", "declined")
 
-_OPERATION_OF: Final = {int(member): member.name.lower() for member in Operation}
+
+def operations_of(role: str) -> dict[int, str]:
+    """The operations that lines of a centre of this role carry, by number; a label has no others but "unknown"."""
+    return {
+        int(member): member.name.lower()
+        for member in Operation
+        if member < _OF_CENTRES_BELOW
+        and (member is Operation.RECEIPT or (member >= _CERTIFICATES_FROM) is (role == "certificate"))
+    }
+
+
+def outcomes_of(role: str) -> dict[int, str]:
+    """The outcomes that they can come to, likewise."""
+    return {
+        int(member): member.name.lower()
+        for member in Outcome
+        if member < _OUTCOMES_BELOW and (role == "certificate" or member not in _CERTIFICATE_OUTCOMES)
+    }
+
+
 _OUTCOME_OF: Final = {int(member): member.name.lower() for member in Outcome}
 _FAULT_OF: Final = {int(member): member.name.lower() for member in FaultCode}
 _FAILURES: Final = frozenset({Outcome.UNAVAILABLE, Outcome.PENDING, Outcome.DEADLINE_EXCEEDED})
@@ -116,21 +140,23 @@ class ProcessMetrics:
 class Metrics(ProcessMetrics):
     """A worker's metrics. Make one a process, after prepare_multiprocess; call it once a block from one thread."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, role: str = "inquiry") -> None:
         super().__init__(registry)
+        self._operation_of, self._outcome_of = operations_of(role), outcomes_of(role)
+        operations = (*self._operation_of.values(), UNKNOWN)
         requests = Counter("sekisho_requests_total", "Requests by outcome", ("operation", "outcome"), registry=registry)
         durations = self._histogram(
             "sekisho_request_duration_seconds", "From the frame's last byte to release", ("operation", "result")
         )
-        for operation in OPERATIONS:
+        for operation in operations:
             for result in RESULTS:
                 durations.labels(operation, result)
         self._tally_of = {
             (operation, outcome): _Tally(
                 requests.labels(operation, outcome), durations.labels(operation, _result_of_name(outcome))
             )
-            for operation in OPERATIONS
-            for outcome in OUTCOMES
+            for operation in operations
+            for outcome in (*self._outcome_of.values(), UNKNOWN)
         }
         self._tallies: dict[tuple[int, int], _Tally] = {}
         """By number; bounded, as both are looked up in the protocol's own enumerations first."""
@@ -205,8 +231,8 @@ class Metrics(ProcessMetrics):
         self._good_until.set(at_s)
 
     def _tally(self, operation: int, outcome: int) -> _Tally:
-        tally = self._tally_of[_OPERATION_OF.get(operation, UNKNOWN), _OUTCOME_OF.get(outcome, UNKNOWN)]
-        if operation in _OPERATION_OF and outcome in _OUTCOME_OF:
+        tally = self._tally_of[self._operation_of.get(operation, UNKNOWN), self._outcome_of.get(outcome, UNKNOWN)]
+        if operation in self._operation_of and outcome in self._outcome_of:
             self._tallies[operation, outcome] = tally
         return tally
 

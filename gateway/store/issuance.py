@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from gateway.store.ledger import Riding
 from gateway.store.pool import Database
+from protocol.application import Transition
 from protocol.limits import REPEATS_MAX
 
 SWEEP_ROWS: Final = 1_000
@@ -49,7 +50,10 @@ order by q.o
 """
 _SWEEP: Final = """
 delete from issuance.{table} where application in (
-  select application from issuance.{table} where expires_at_us <= $1 order by expires_at_us limit $2)
+  select application from issuance.{table} where expires_at_us <= $1
+  union select e.application from issuance.{table} t
+    join issuance.event e on e.application = t.application and e.transition = {erased}
+  limit $2)
 """
 SWEEPER_LOCK: Final = 0x5345_4B49_5357  # "SEKISW"
 _RIDING: Final = """, ia as (
@@ -199,6 +203,8 @@ class IssuanceStore:
     async def sweep(self, at_us: int) -> tuple[int, int]:
         """Destroy documents and authentications that have expired, SWEEP_ROWS of each at most.
 
+        Also a document that was being recorded while its application was erased.
+
         Returns: how many of each; none while another worker is at it.
         """
         async with self._database.transaction() as connection:
@@ -207,7 +213,9 @@ class IssuanceStore:
                 return 0, 0
             counts = []
             for table in ("document", "authentication"):
-                status = await connection.execute(_SWEEP.format(table=table), at_us, SWEEP_ROWS)
+                status = await connection.execute(
+                    _SWEEP.format(table=table, erased=int(Transition.ERASED)), at_us, SWEEP_ROWS
+                )
                 counts.append(int(status.rpartition(" ")[2]))
             return counts[0], counts[1]
 

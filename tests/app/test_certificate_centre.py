@@ -1,5 +1,6 @@
 """A certificate centre as real processes: made, started, asked by its operator's line, and its ledger verified."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -318,7 +319,11 @@ async def _proven(made: Made, completed: Result) -> None:
     file.write_bytes(encode_receipt(receipt))
     trust = str(made.data / "trust.bundle")
     await sekisho("ledger", "verify", "--dsn", made.dsns.ops, "--trust", trust)
-    await sekisho("receipt", "verify", str(file), "--trust", trust)
+    told = await sekisho("receipt", "verify", str(file), "--trust", trust)
+    assert "COMPLETED" in told
+    assert "2026-11-21" in told
+    told = await sekisho("receipt", "verify", str(file), "--trust", trust, "--json")
+    assert json.loads(told)["delivery"]["copies"] == 2
     assert "cvs-dev" in await sekisho("directory", "show", "--dsn", made.dsns.owner)
 
 

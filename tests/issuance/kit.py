@@ -193,7 +193,7 @@ class Worker:
             finalities=_Nothing(),
             directory=lambda: centre.directory,
             status=centre.status,
-            card_anchors=centre.cards.card_anchors,
+            card_anchors=centre.card_anchors,
             dial=centre.dial,
             nonce_key=b"n" * 32,
             pseudonym_key=b"p" * 32,
@@ -312,6 +312,7 @@ class Centre:
 
     def __init__(self, cards, *towns):
         self.cards = cards
+        self.card_anchors = cards.card_anchors
         self.towns = towns or (Town(),)
         self.shift_us = 0
         self.months = {}
@@ -343,7 +344,13 @@ class Centre:
 @asynccontextmanager
 async def centre_of(dsn, cards, *towns, workers=2):
     """A centre with so many workers that share a database."""
-    centre = Centre(cards, *towns)
+    async with working(Centre(cards, *towns), dsn, workers=workers) as centre:
+        yield centre
+
+
+@asynccontextmanager
+async def working(centre, dsn, *, workers=2):
+    """The workers of a centre."""
     async with (
         open_database(dsn.gateway, size=6, role="test") as database,
         database.pinned() as one,

@@ -323,3 +323,49 @@ async def test_a_card_in_doubt_at_the_municipality_is_in_doubt_at_the_kiosk(data
         assert (await kiosk.document()).outcome is Outcome.CARD_UNVERIFIABLE
         centre.town.outcome = None
         assert (await kiosk.document()).outcome is Outcome.ISSUED
+
+
+@pytest.mark.guest
+async def test_a_municipality_that_moves_gets_a_new_line_and_the_old_one_closes_when_nobody_waits(database_dsn, cards):
+    async with centre_of(database_dsn, cards, workers=1) as centre:
+        town = centre.town
+        first, second = await applied(centre), await applied(centre)
+        gate = town.gate = trio.Event()
+        answers = []
+
+        async def fetch():
+            answers.append(await first.document(timeout_s=5))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fetch)
+
+            async def waiting():
+                return town.under_way == 1
+
+            await until(waiting)
+            town.gate = None
+            centre.directory = directory_of(cards, town, municipalities=(municipality(town, port=2),))
+            assert (await second.document()).outcome is Outcome.ISSUED
+            assert (town.dialled, town.hung_up) == ([1, 2], [])
+            gate.set()
+        assert answers[0].outcome is Outcome.ISSUED
+
+        async def closed():
+            return town.hung_up == [1]
+
+        await until(closed)
+
+
+@pytest.mark.guest
+async def test_a_line_that_cannot_be_had_concerns_its_municipality_alone(database_dsn, cards):
+    async with centre_of(database_dsn, cards, workers=1) as centre:
+        town, dial = centre.town, centre.town.dial
+        kiosk = await applied(centre)
+
+        def broken(_place):
+            raise OSError
+
+        town.dial = broken
+        assert (await kiosk.document()).outcome is Outcome.UNAVAILABLE
+        town.dial = dial
+        assert (await kiosk.document()).outcome is Outcome.ISSUED

@@ -4,6 +4,7 @@ import pytest
 import trio
 
 from gateway.issuance import forwarding
+from gateway.store.issuance_reports import ReportStore, become_forwarder, leave_forwarding
 from gateway.store.pool import open_database
 from protocol.application import Transition
 from protocol.issuance import Ground, Reported
@@ -165,16 +166,10 @@ async def test_a_report_that_is_not_taken_waits_for_a_person(database_dsn, cards
 @pytest.mark.guest
 async def test_two_workers_number_without_gap_and_without_twice(database_dsn, cards):
     async with centre_of(database_dsn, cards) as centre:
-        centre.town.away = True
-        kiosks = []
-        centre.town.away = False
-        for _ in range(4):
-            kiosks.append(await Kiosk(centre).issued())
+        kiosks = [await Kiosk(centre).issued() for _ in range(4)]
         centre.town.away = True
         for kiosk in kiosks:
             await kiosk.complete()
-        from gateway.store.issuance_reports import ReportStore
-
         async with (
             open_database(database_dsn.gateway, size=2, role="test") as one,
             open_database(database_dsn.gateway, size=2, role="test") as two,
@@ -186,6 +181,26 @@ async def test_two_workers_number_without_gap_and_without_twice(database_dsn, ca
         centre.town.away = False
         await settled(centre, 4)
         assert [each.number for each in centre.town.reports] == [1, 2, 3, 4]
+
+
+@pytest.mark.guest
+async def test_while_another_forwards_for_a_municipality_nobody_else_does(database_dsn, cards, monkeypatch):
+    tried = []
+
+    async def try_it(connection, code):
+        mine = await become_forwarder(connection, code)
+        tried.append(mine)
+        return mine
+
+    monkeypatch.setattr(forwarding, "become_forwarder", try_it)
+    async with centre_of(database_dsn, cards) as centre, centre.workers[0].database.pinned() as other:
+        assert await become_forwarder(other, "121002")
+        await (await Kiosk(centre).issued()).complete()
+        await until(lambda: len(tried) >= 4)
+        assert not any(tried)
+        assert await queue(centre) == (0, 0, 1)
+        await leave_forwarding(other, "121002")
+        await settled(centre, 1)
 
 
 def test_a_note_that_cannot_be_read_is_none():

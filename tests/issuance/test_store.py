@@ -41,6 +41,18 @@ async def test_a_sweep_goes_on_until_nothing_is_left(database_dsn):
         assert await sweep_once(IssuanceStore(database), SWEEP_ROWS + 4) == (SWEEP_ROWS + 4, 0)
 
 
+@pytest.mark.guest
+async def test_a_document_recorded_beside_the_erasure_of_its_application_is_destroyed(database_dsn, cards):
+    async with centre_of(database_dsn, cards, workers=1) as centre:
+        kiosk = await Kiosk(centre).issued()
+        await kiosk.erase()
+        database = centre.workers[0].database
+        await database.execute(
+            "insert into issuance.document values ($1, '\\x00', $2)", kiosk.application, EXPIRED_US, commit=True
+        )
+        assert await sweep_once(IssuanceStore(database), NOW_US) == (1, 0)
+
+
 _CHANGES = (
     "update issuance.application set operator = 'x'",
     "delete from issuance.application",

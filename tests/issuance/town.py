@@ -41,6 +41,7 @@ class Town:
         self.documents = {}
         self.reports = []
         self.asked = []
+        self.dialled, self.hung_up = [], []
         self.refuses = None
         self.outcome = None
         self.spoil = lambda manifest: manifest
@@ -76,8 +77,11 @@ class Town:
     @asynccontextmanager
     async def dial(self, place):
         """The dial port."""
-        del place
-        yield self
+        self.dialled.append(place.port)
+        try:
+            yield self
+        finally:
+            self.hung_up.append(place.port)
 
     async def wait_open(self, timeout_s=10.0):
         """As LineClient.wait_open."""

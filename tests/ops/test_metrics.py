@@ -12,10 +12,11 @@ from gateway.ops.metrics import (
     DURATION_BUCKETS_S,
     FAILED,
     OPERATIONS,
-    OUTCOMES,
     RESULTS,
     Metrics,
     OpsMetrics,
+    operations_of,
+    outcomes_of,
     result_of,
 )
 from protocol.errors import FaultCode
@@ -34,7 +35,7 @@ def series_count(registry: CollectorRegistry) -> int:
     return sum(len(family.samples) for family in registry.collect())
 
 
-@settings(deadline=None)  # each example makes every series twice
+@settings(deadline=None, max_examples=25)  # each example makes every series twice
 @given(st.lists(st.integers(0, 40_000_000) | st.sampled_from([100, 1500, 100_000, 30_000_000]), max_size=200))
 def test_a_block_observed_at_once_equals_each_request_observed_alone(durations_us: list[int]) -> None:
     registry, metrics = made()
@@ -98,24 +99,41 @@ def test_hostile_numbers_make_no_new_series() -> None:
     assert len(metrics._tallies) <= len(Operation) * len(Outcome)
 
 
-def test_the_number_of_series_is_known() -> None:
-    registry, _ = made()
+@pytest.mark.parametrize(("role", "most"), [("inquiry", 1_000), ("certificate", 2_000)])
+def test_the_number_of_series_is_known_and_of_the_role(role: str, most: int) -> None:
+    registry = CollectorRegistry()
+    Metrics(registry, role)
+    operations, outcomes = len(operations_of(role)) + 1, len(outcomes_of(role)) + 1
     counts = {
         family.name: len([s for s in family.samples if not s.name.endswith("_created")])
         for family in registry.collect()
     }
-    assert counts["sekisho_requests"] == len(OPERATIONS) * len(OUTCOMES)
-    assert counts[DURATION] == len(OPERATIONS) * len(RESULTS) * (len(DURATION_BUCKETS_S) + 3)
-    assert sum(counts.values()) < 1_000
+    assert counts["sekisho_requests"] == operations * outcomes
+    assert counts[DURATION] == operations * len(RESULTS) * (len(DURATION_BUCKETS_S) + 3)
+    assert sum(counts.values()) < most
 
 
 def test_only_bounded_labels_exist() -> None:
     registry, _ = made()
-    OpsMetrics(second := CollectorRegistry())
+    OpsMetrics(second := CollectorRegistry()).know_candidates(RULES)
     labels = {
         key for r in (registry, second) for family in r.collect() for sample in family.samples for key in sample.labels
     }
     assert labels == {"operation", "outcome", "result", "fault", "rule", "le"}
+
+
+def test_a_centre_counts_what_its_own_lines_carry() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry, "certificate").observe_requests(
+        [(Operation.COMPLETE, Outcome.COMPLETED, 900), (Operation.INQUIRE_BY_CODE, Outcome.UNKNOWN_OPERATION, 900)]
+    )
+    for labels in (
+        {"operation": "complete", "outcome": "completed"},
+        {"operation": "unknown", "outcome": "unknown_operation"},
+    ):
+        assert registry.get_sample_value("sekisho_requests_total", labels) == 1
+    assert set(operations_of("inquiry").values()) & set(operations_of("certificate").values()) == {"receipt"}
+    assert set(OPERATIONS) == {*operations_of("inquiry").values(), *operations_of("certificate").values(), "unknown"}
 
 
 def test_every_series_exists_before_the_first_request() -> None:

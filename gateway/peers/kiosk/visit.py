@@ -34,6 +34,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     slip: str = ""
     pages: tuple[PageStatement, ...] = ()
     applied_us: int | None = None
+    yen: int = 0
+    """What was paid and kept."""
 
     @property
     def stem(self) -> str:
@@ -72,6 +74,7 @@ async def visit(kiosk: Kiosk, wish: Wish, *, end: bool = True) -> Seen:
         slip=kiosk.view.slip,
         pages=pages,
         applied_us=at[State.VERIFYING] - at[State.APPLYING] if came else None,
+        yen=kiosk.view.yen if kiosk.state is State.RECEIPT else 0,
     )
     if end:
         await _end(kiosk)

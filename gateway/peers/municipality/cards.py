@@ -30,7 +30,7 @@ def key_of_certificate(certificate: x509.Certificate, *, anchors: Path) -> bytes
         authorities = x509.load_pem_x509_certificates(anchors.read_bytes())
     except (OSError, *PARSE_ERRORS) as error:
         raise SetupIncomplete(f"{anchors}: no certificates (PEM) can be read") from error
-    issuer = next((each for each in authorities if _issued_by(certificate, each)), None)
+    issuer = next((each for each in authorities if issued_by(certificate, each)), None)
     if issuer is None:
         raise SetupIncomplete(f"the card is of none of the authorities in {anchors}")
     digest = Hash(SHA256())
@@ -44,7 +44,8 @@ def key_of_certificate(certificate: x509.Certificate, *, anchors: Path) -> bytes
     ).key
 
 
-def _issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+def issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Whether an authority's key signed the certificate, and its name stands there as issuer."""
     try:
         certificate.verify_directly_issued_by(authority)
     except (InvalidSignature, ValueError, TypeError):

@@ -16,7 +16,7 @@ Source: DESIGN 10; DOMAIN 2.6, 2.8, 2.12; 001-12-2, 001-15.
 
 import base64
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final, Protocol
 
@@ -25,7 +25,8 @@ import structlog
 import trio
 from cryptography import x509
 
-from certs import Card, CardRevoked, SessionReason, SessionRefused, verify_session, verify_statement
+from certs import Card, CardRevoked, CertificateRefused, SessionReason, SessionRefused, verify_session, verify_statement
+from gateway.peers.kit import KIT
 from gateway.peers.kit.content import Certificate
 from gateway.peers.kit.errors import KitError, TextRefused, TextTooLong
 from gateway.peers.municipality import journal
@@ -35,6 +36,7 @@ from gateway.peers.municipality.errors import Incident, MunicipalityError
 from gateway.peers.municipality.issuing import Cause, OfferedKind, Refused, check_offer, check_records
 from gateway.peers.municipality.records import Records, read_records, resident_of_card
 from gateway.peers.municipality.store import Store
+from gateway.peers.municipality.trusted import Anchors
 from protocol.certificates import Kind
 from protocol.document import session_digest, statement_digest
 from protocol.issuance import PART_BYTES, Issue, Issued, Part, Statement
@@ -75,20 +77,6 @@ class Town(msgspec.Struct, frozen=True, kw_only=True):
     statement_age_s: int = 3600
 
 
-class Anchors(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a session may rest on: the operators' line authorities, by operator, and the cards' authority.
-
-    An authority under "" stands for every operator that has none of its own.
-    """
-
-    kiosks: Mapping[str, Sequence[x509.Certificate]]
-    cards: Sequence[x509.Certificate]
-
-    def of_operator(self, operator: str) -> Sequence[x509.Certificate]:
-        """The anchors of an operator's kiosks; none for an operator that is not known."""
-        return self.kiosks.get(operator, self.kiosks.get("", ()))
-
-
 class Maker:
     """Answers ISSUE and MADE_PART over one store."""
 
@@ -97,7 +85,7 @@ class Maker:
         store: Store,
         *,
         town: Town,
-        anchors: Anchors,
+        anchors: Callable[[], Anchors],
         status: Status,
         make: Callable[[Certificate, Commission], Awaitable[Made]],
         random: Callable[[int], bytes] = secrets.token_bytes,
@@ -116,6 +104,8 @@ class Maker:
         HsmError: nothing was made, ask again.
         """
         application = body.application.statement.application
+        if body.kit != KIT:
+            log.warning("kit_differs", version=KIT)  # the centre judges which kits are still in force
         try:
             return await self._issue(body)
         except Refused as refused:
@@ -175,14 +165,16 @@ class Maker:
     def _authenticated(self, body: Issue) -> Card:
         """The card of a session whose every signature holds. Raises: Refused."""
         authentication, statement = body.authentication, body.application.statement
-        now_us = self._store.now_us()
+        now_us, anchors, operator = self._store.now_us(), self._anchors(), authentication.session.operator
         try:
             card = verify_session(
                 authentication,
-                kiosk_anchors=self._anchors.of_operator(authentication.session.operator),
-                card_anchors=self._anchors.cards,
+                kiosk_anchors=anchors.of_operator(operator),
+                card_anchors=anchors.cards,
                 now=_utc(now_us),
             )
+            kiosk = x509.load_der_x509_certificate(authentication.kiosk_certificate)
+            anchors.require_standing(operator, kiosk, now=_utc(now_us))
             verify_statement(statement, body.application.signature, authentication.session)
         except SessionRefused as error:
             expired = error.reason is SessionReason.CARD_EXPIRED
@@ -191,6 +183,9 @@ class Maker:
                 incident=None if expired else Incident.SIGNATURE_REFUSED,  # the centre let it pass: somebody is wrong
                 detail=error.reason.value,
             ) from error
+        except CertificateRefused as error:
+            detail = SessionReason.KIOSK_CERTIFICATE.value
+            raise Refused(Cause.SIGNATURE_REFUSED, incident=Incident.SIGNATURE_REFUSED, detail=detail) from error
         if abs(now_us - statement.asked_at_us) > self._town.statement_age_s * 1_000_000:
             raise Refused(Cause.STATEMENT_STALE)
         return card

@@ -13,10 +13,8 @@ from typing import Final
 import httpx
 import structlog
 import trio
-from cryptography import x509
 
 from certs import CardUnverifiable, LineFiles, LineName, MaterialError, TlsMaterial
-from certs.anchors import PARSE_ERRORS
 from certs.names import CENTRE_PARTY
 from certs.ocsp import CardStatus
 from gateway.line.serving import LineServer
@@ -27,14 +25,13 @@ from gateway.peers.municipality import reports
 from gateway.peers.municipality.crafting import Commission, Made, Workshop
 from gateway.peers.municipality.errors import SetupIncomplete
 from gateway.peers.municipality.issuing import Refused
-from gateway.peers.municipality.making import Anchors, Maker, Status, Town, Unsettled
+from gateway.peers.municipality.making import Maker, Status, Town, Unsettled
 from gateway.peers.municipality.setup import ROLE, Municipality, now_us, opened_municipality
+from gateway.peers.municipality.trusted import CrlFile, Trusted
 from hsm.interface import KeyStore
 from protocol.issuance import Issue, Part, Report, Reported, ReportsQuery
-from protocol.keys import KeysError, PublicKey, Purpose
 from protocol.messages import BodyError, Operation, Refusal, Request, decode_body, encode
 from protocol.outcomes import Outcome
-from protocol.trust import Trust, TrustError, decode_trust
 
 log = structlog.get_logger()
 
@@ -98,13 +95,13 @@ async def serve_municipality(
     with opened_municipality(data, clock=clock) as municipality:
         settings = municipality.settings
         material = TlsMaterial(LineFiles.in_directory(data / settings.tls), now=_utc(clock()))
-        trust = _trust(data / settings.centre_trust)
+        trusted = Trusted(data, settings)
         bench = workshop([Renderer() for _ in range(settings.renderers)], municipality.keystore)
         async with httpx.AsyncClient() as client:
             maker = Maker(
                 municipality.store,
                 town=_town(municipality),
-                anchors=read_anchors(municipality),
+                anchors=lambda: trusted.anchors,
                 status=status or _card_status(municipality, client, clock),
                 make=bench.make,
             )
@@ -113,7 +110,7 @@ async def serve_municipality(
                 environment=settings.environment,
                 material=material,
                 sign=signing(municipality.keystore),
-                key_of=lambda name, key_id: _centre_key(trust, name, key_id, clock()),
+                key_of=lambda name, key_id: trusted.centre_key(key_id, clock()) if _is_centre(name) else None,
                 handle=Answering(municipality, maker).handle,
                 knows=_is_centre,
                 now_us=clock,
@@ -121,13 +118,15 @@ async def serve_municipality(
             maker.drop_expired()
             listeners = await trio.open_tcp_listeners(settings.port if port is None else port, host=settings.host)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_keep, maker, material, line, clock)
+                nursery.start_soon(_keep, maker, material, trusted, line, clock)
                 task_status.started(int(listeners[0].socket.getsockname()[1]))
                 await line.serve(listeners, stop=stop)
                 nursery.cancel_scope.cancel()
 
 
-async def _keep(maker: Maker, material: TlsMaterial, line: LineServer, clock: Callable[[], int]) -> None:
+async def _keep(
+    maker: Maker, material: TlsMaterial, trusted: Trusted, line: LineServer, clock: Callable[[], int]
+) -> None:
     """Every few seconds: drop what was held long enough, take over renewed certificates and lists."""
     while True:
         await trio.sleep(SWEEP_S)
@@ -137,21 +136,10 @@ async def _keep(maker: Maker, material: TlsMaterial, line: LineServer, clock: Ca
             log.warning("store_busy")
         try:
             material.reload(now=_utc(clock()))
-        except MaterialError:
+            trusted.reload()
+        except (MaterialError, SetupIncomplete):  # what stood goes on
             log.warning("material_refused")
         await line.recheck()
-
-
-def read_anchors(municipality: Municipality) -> Anchors:
-    """The anchors that the settings name. Raises: SetupIncomplete naming the file."""
-    settings, data = municipality.settings, municipality.directory
-    place = data / settings.kiosk_anchors
-    kiosks = (
-        {file.stem: _certificates(file) for file in sorted(place.glob("*.pem"))}
-        if place.is_dir()
-        else {"": _certificates(place)}
-    )
-    return Anchors(kiosks=kiosks, cards=_certificates(data / settings.card_anchors))
 
 
 def _town(municipality: Municipality) -> Town:
@@ -168,7 +156,7 @@ def _town(municipality: Municipality) -> Town:
 
 def _card_status(municipality: Municipality, client: httpx.AsyncClient, clock: Callable[[], int]) -> CardStatus:
     settings = municipality.settings
-    revoked = _CrlFile(municipality.directory / settings.card_crl) if settings.card_crl else None
+    revoked = CrlFile(municipality.directory / settings.card_crl) if settings.card_crl else None
     return CardStatus(
         responder=settings.ocsp or None,
         crl=revoked.read if revoked is not None else lambda: None,
@@ -178,52 +166,8 @@ def _card_status(municipality: Municipality, client: httpx.AsyncClient, clock: C
     )
 
 
-class _CrlFile:
-    """A revocation list in a file that is replaced now and then."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: tuple[int, int] | None = None
-        self._list: x509.CertificateRevocationList | None = None
-
-    def read(self) -> x509.CertificateRevocationList | None:
-        """The list as it stands, parsed once; the last good one while the file is absent or spoilt."""
-        try:
-            stat = self._path.stat()
-            seen = (stat.st_ino, stat.st_mtime_ns)
-            if seen != self._seen:
-                self._list = x509.load_der_x509_crl(self._path.read_bytes())
-                self._seen = seen
-        except (OSError, ValueError):
-            log.warning("revocation_list_unreadable")
-        return self._list
-
-
-def _certificates(path: Path) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
-    except (OSError, *PARSE_ERRORS) as error:
-        raise SetupIncomplete(f"{path}: no certificates (PEM) can be read") from error
-
-
-def _trust(path: Path) -> Trust:
-    try:
-        return decode_trust(path.read_bytes())
-    except (OSError, TrustError) as error:
-        raise SetupIncomplete(f"{path}: {error}") from error
-
-
 def _is_centre(name: LineName) -> bool:
     return name == LineName(CENTRE_PARTY, CENTRE_ROLE)
-
-
-def _centre_key(trust: Trust, name: LineName, key_id: str, at_us: int) -> PublicKey | None:
-    if not _is_centre(name):
-        return None
-    try:
-        return trust.key(key_id, purpose=Purpose.LINE, at_us=at_us)
-    except (KeysError, TrustError):
-        return None
 
 
 def _utc(at_us: int) -> datetime:

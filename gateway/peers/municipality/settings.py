@@ -16,7 +16,8 @@ FILE_NAME: Final = "municipality.toml"
 COPIES_MAX: Final = 10
 _HEAD: Final = """\
 # An issuing server, made by `sekisho municipality init`. Paths are relative to this file.
-# kiosk_anchors: a PEM file of one authority for all operators, or a folder with OPERATOR.pem for each.
+# kiosk_anchors: a folder with OPERATOR.pem for each operator, or a PEM file of one authority for all; revocation lists
+# (PEM) beside it in OPERATOR.crl are kept to.
 # ocsp: the responder's URL, "" for the one each card names. card_crl: a revocation list (DER), "" for none.
 """
 

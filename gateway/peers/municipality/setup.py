@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,8 +130,14 @@ def opened_municipality(data: Path, *, clock: Callable[[], int] = now_us) -> Ite
 
 def register_card(data: Path, card_key: bytes, resident: int) -> None:
     """Map a card (certs.authentication.Card.key) to a resident. Raises: SetupIncomplete, ResidentUnknown, HsmError."""
-    with opened_municipality(data) as municipality:
-        records.bind_card(municipality.store, card_key, resident, by="setup")
+    register_cards(data, {card_key: resident})
+
+
+def register_cards(data: Path, cards: Mapping[bytes, int]) -> None:
+    """Map many cards at once; all or none. Raises: as register_card."""
+    with opened_municipality(data) as municipality, municipality.store.transaction():
+        for card_key, resident in cards.items():
+            records.bind_card(municipality.store, card_key, resident, by="setup")
 
 
 @contextmanager

@@ -14,13 +14,15 @@ from typing import Final, Protocol
 import structlog
 import trio
 
-from gateway.line.dial import LineError
+from gateway.line.dial import LineClient, LineError
 from gateway.peers.relay import outbox
 from gateway.peers.relay.errors import StoreFailed
 from gateway.peers.relay.store import Store
 from gateway.peers.relay.writer import Writer
-from protocol.messages import Request
+from protocol.messages import Operation, ReceiptQuery, Request, encode
+from protocol.outcomes import Outcome
 from protocol.peer import Result
+from protocol.trust import Trust
 
 log = structlog.get_logger()
 
@@ -40,7 +42,7 @@ class Line(Protocol):
 
 
 class Courier:
-    """Delivers while `run` runs. `settled` is told each operation and outcome."""
+    """Delivers while `run` runs. party: the operator; trust: the centre's keys; settled: told operation and state."""
 
     def __init__(
         self,
@@ -48,12 +50,16 @@ class Courier:
         *,
         reader: Store,
         writer: Writer,
+        party: str,
+        trust: Trust,
         now_us: Callable[[], int],
         settled: Callable[[int, str], object] = lambda _operation, _state: None,
     ) -> None:
         self._line = line
         self._reader = reader
         self._writer = writer
+        self._party = party
+        self._trust = trust
         self._now_us = now_us
         self._settled = settled
         self._busy: set[bytes] = set()
@@ -97,14 +103,29 @@ class Courier:
             try:
                 with trio.fail_after(ANSWER_S_MAX):
                     result = await self._line.ask_once(held.request)
-                if outbox.is_final(result):
-                    now_us = self._now_us()
-                    state = await self._writer(partial(outbox.settle, held=held, result=result, now_us=now_us))
+                    said = await self._said(held, result)
+                if said is not None:
+                    state = await self._writer(partial(outbox.settle, held=held, said=said, now_us=self._now_us()))
                     self._settled(held.request.operation, state)
                     if state == outbox.REFUSED:
-                        log.warning("notice_refused", operation=held.request.operation, outcome=result.outcome)
+                        log.warning("notice_refused", operation=held.request.operation, outcome=said.outcome)
                     return
             except (LineError, trio.TooSlowError, StoreFailed) as error:
                 log.info("notice_waits", operation=held.request.operation, code=type(error).__name__)
             await trio.sleep(pause_s * (0.5 + random.random()))  # noqa: S311 - jitter keeps retries apart
             pause_s = min(pause_s * 2, PAUSE_S_MAX)
+
+    async def _said(self, held: outbox.Held, result: Result) -> outbox.Settled | None:
+        """What became of a notice; None while that is not known. Raises: LineError.
+
+        The centre says a known answer again a bounded number of times: after that, its receipt proves what it was.
+        """
+        if result.outcome != Outcome.REPEAT_LIMIT:
+            return outbox.settled(result) if outbox.is_final(result) else None
+        query = encode(ReceiptQuery(held.request.request_id))
+        fetched = await self._line.ask_once(
+            Request(LineClient.new_id(), Operation.RECEIPT, held.request.deadline_ms, query)
+        )
+        if fetched.outcome != Outcome.RECEIPT:
+            return None
+        return outbox.settled_by(fetched.body, held=held, party=self._party, trust=self._trust)

@@ -24,11 +24,12 @@ from gateway.peers.relay.notices import NoticeKind
 from gateway.peers.relay.policy import Kiosk, NotPermitted, Reason
 from gateway.peers.relay.store import Store
 from protocol import issuance
-from protocol.ledger import EntryKind
+from protocol.ledger import Entry, EntryKind
 from protocol.messages import Operation, Request, decode_body, encode
 from protocol.outcomes import CATALOGUE, Outcome
 from protocol.peer import Result
-from protocol.receipt import Receipt, encode_receipt
+from protocol.receipt import Receipt, ReceiptError, decode_receipt, encode_receipt, verify_receipt
+from protocol.trust import Trust
 
 HELD: Final = "held"
 DELIVERED: Final = "delivered"
@@ -194,36 +195,82 @@ def is_final(result: Result) -> bool:
     return not _CATALOGUE[result.outcome].retryable and result.outcome != Outcome.FUTURE_REQUEST_ID
 
 
-def settle(store: Store, held: Held, result: Result, *, now_us: int) -> str:
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a notice: outcome, and if it was recorded the entry, its proof as a receipt, and its opening."""
+
+    outcome: int
+    entry: Entry | None = None
+    proof: bytes | None = None
+    opening: bytes | None = None
+
+
+def settled(result: Result) -> Settled:
+    """An answer of the centre, verified by the line."""
+    receipt = result.receipt()
+    if receipt is None:
+        return Settled(outcome=result.outcome)
+    return Settled(
+        outcome=result.outcome,
+        entry=result.entry,
+        proof=encode_receipt(Receipt(receipt.proof)),
+        opening=encode(receipt.opening),
+    )
+
+
+def settled_by(body: bytes, *, held: Held, party: str, trust: Trust) -> Settled | None:
+    """What a fetched receipt proves of a notice; None when it proves nothing, or something else."""
+    try:
+        receipt = decode_receipt(body)
+        entry = verify_receipt(receipt, trust).entry
+    except ReceiptError:
+        return None
+    asked = (party, held.request.request_id, held.request.operation)
+    if (entry.party, entry.request_id, entry.operation) != asked:
+        return None
+    return Settled(outcome=entry.outcome, entry=entry, proof=encode_receipt(Receipt(receipt.proof)))
+
+
+def settle(store: Store, held: Held, said: Settled, *, now_us: int) -> str:
     """Keep what the centre said of a notice, and erase what its application leaves once that is due.
 
     Returns: DELIVERED or REFUSED.
     """
-    good = result.entry is not None and result.outcome == SUCCESS[Operation(held.request.operation)]
+    good = said.entry is not None and said.outcome == SUCCESS[Operation(held.request.operation)]
     state = DELIVERED if good else REFUSED
-    receipt = result.receipt()
-    proof = None if receipt is None else encode_receipt(Receipt(receipt.proof))
-    opening = None if receipt is None else encode(receipt.opening)
     changed = store.run(
         "UPDATE outbox SET state = ?, outcome = ?, done_us = ?, proof = ?, opening = ? WHERE number = ? AND state = ?",
-        *(state, result.outcome, now_us, proof, opening, held.number, HELD),
+        *(state, said.outcome, now_us, said.proof, said.opening, held.number, HELD),
     )
     if changed:
-        row = store.row(
-            "SELECT o.kiosk, k.store, coalesce((SELECT sum(yen) FROM lines WHERE notice = o.number), 0)"
-            " FROM outbox o LEFT JOIN kiosks k ON k.kiosk = o.kiosk WHERE o.number = ?",
-            held.number,
-        )
-        kiosk, store_id, yen = row if row is not None else ("", "", 0)
-        if not good:
-            code = outcome_name(result.outcome)
-            notices.add(
-                store, NoticeKind.NOTICE_REFUSED, kiosk=kiosk, store_id=store_id or "", code=code, now_us=now_us
-            )
-        elif result.entry is not None and result.entry.kind == EntryKind.FIRST and result.entry.yen != yen:
-            notices.add(store, NoticeKind.AMOUNT_DIFFERS, kiosk=kiosk, store_id=store_id or "", now_us=now_us)
+        if not good and held.request.operation == Operation.COMPLETE:
+            _unsettle(store, held.application)
+        _tell(store, held, said, good=good, now_us=now_us)
     erase(store, held.application)
     return state
+
+
+def _unsettle(store: Store, application: bytes) -> None:
+    """A completion that was refused settles no money: it is in doubt again, unless a void was taken over too."""
+    store.run(
+        "UPDATE dealings SET settled_us = NULL WHERE application = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM outbox WHERE application = ?1 AND operation = ?2)",
+        *(application, Operation.VOID),
+    )
+
+
+def _tell(store: Store, held: Held, said: Settled, *, good: bool, now_us: int) -> None:
+    """A notice to people where the centre refused, or recorded another amount than the store."""
+    row = store.row(
+        "SELECT o.kiosk, coalesce(k.store, ''), coalesce((SELECT sum(yen) FROM lines WHERE notice = o.number), 0)"
+        " FROM outbox o LEFT JOIN kiosks k ON k.kiosk = o.kiosk WHERE o.number = ?",
+        held.number,
+    )
+    kiosk, store_id, yen = ("", "", 0) if row is None else row
+    if not good:
+        code = outcome_name(said.outcome)
+        notices.add(store, NoticeKind.NOTICE_REFUSED, kiosk=kiosk, store_id=store_id, code=code, now_us=now_us)
+    elif said.entry is not None and said.entry.kind == EntryKind.FIRST and said.entry.yen != yen:
+        notices.add(store, NoticeKind.AMOUNT_DIFFERS, kiosk=kiosk, store_id=store_id, now_us=now_us)
 
 
 def outcome_name(outcome: int) -> str:

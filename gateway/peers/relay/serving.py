@@ -67,7 +67,15 @@ class Running:
             took=lambda: self.courier.wake(),
             line_up=lambda: bool(line.open_slots),
         )
-        self.courier = Courier(line, reader=self.reader, writer=writer, now_us=clock, settled=self._settled)
+        self.courier = Courier(
+            line,
+            reader=self.reader,
+            writer=writer,
+            party=opened.settings.operator,
+            trust=opened.dialling.trust,
+            now_us=clock,
+            settled=self._settled,
+        )
         self.relay = Relay(
             line,
             operator=opened.settings.operator,

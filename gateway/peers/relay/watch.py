@@ -88,15 +88,14 @@ class Watch:
             await self._writer.forget()
 
     async def _look_at_money(self) -> None:
-        due = [item for item in self.in_doubt() if item.journal is Journal.PRINTED or not item.told]
-        for item in due[:BATCH]:
-            now_us = self._now_us()
-            if item.journal is Journal.PRINTED:
-                request_id = LineClient.new_id()
-                await self._writer(partial(worklist.complete_printed, item=item, request_id=request_id, now_us=now_us))
-                self._took()
-            else:
-                await self._writer(partial(worklist.tell, item=item, now_us=now_us))
+        items = self.in_doubt()
+        for item in [item for item in items if item.journal is Journal.PRINTED and not item.refused][:BATCH]:
+            made = partial(worklist.complete_printed, item=item, request_id=LineClient.new_id(), now_us=self._now_us())
+            await self._writer(made)
+            self._took()
+        for item in [item for item in items if not item.told][:BATCH]:
+            if item.journal is not Journal.PRINTED or item.refused:
+                await self._writer(partial(worklist.tell, item=item, now_us=self._now_us()))
 
     async def _look_at_line(self) -> None:
         if self._line_up():

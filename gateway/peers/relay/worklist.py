@@ -38,7 +38,10 @@ class Journal(StrEnum):
 
 
 class InDoubt(msgspec.Struct, frozen=True, kw_only=True):
-    """A paid application without an outcome. application: hexadecimal; yen: as deposited; told: a notice was made."""
+    """A paid application without an outcome. application: hexadecimal; yen: as deposited; told: a notice was made.
+
+    refused: the centre did not take its completion, so none is made here again.
+    """
 
     application: str
     kiosk: str
@@ -51,6 +54,7 @@ class InDoubt(msgspec.Struct, frozen=True, kw_only=True):
     deposited_us: int
     journal: Journal
     told: bool
+    refused: bool
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,10 +96,11 @@ def in_doubt(store: Store, *, before_us: int) -> list[InDoubt]:
     """Everything noted as paid before a time and not settled, oldest first."""
     rows = store.rows(
         "SELECT hex(d.application), d.kiosk, d.store, coalesce(k.store_name, ''), d.municipality, d.kind, d.copies,"
-        " d.yen, d.deposited_us, d.printed_us, d.unprinted_us, d.told_us FROM dealings d"
+        " d.yen, d.deposited_us, d.printed_us, d.unprinted_us, d.told_us,"
+        " EXISTS (SELECT 1 FROM outbox o WHERE o.application = d.application AND o.operation = ?) FROM dealings d"
         " LEFT JOIN kiosks k ON k.kiosk = d.kiosk"
         " WHERE d.settled_us IS NULL AND d.noted_us < ? ORDER BY d.noted_us",
-        before_us,
+        *(Operation.COMPLETE, before_us),
     )
     return [
         InDoubt(
@@ -110,6 +115,7 @@ def in_doubt(store: Store, *, before_us: int) -> list[InDoubt]:
             deposited_us=row[8],
             journal=Journal.PRINTED if row[9] else Journal.NOT_PRINTED if row[10] else Journal.SILENT,
             told=row[11] is not None,
+            refused=bool(row[12]),
         )
         for row in rows
     ]

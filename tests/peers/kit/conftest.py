@@ -2,8 +2,10 @@
 
 import pytest
 
-from gateway.peers.kit.rendering import Renderer
-from tests.peers.kit.certificates import Town
+from gateway.peers.kit.rendering import Rendered, Renderer
+from protocol.certificates import Kind
+from protocol.trust import Trust
+from tests.peers.kit.certificates import Town, household
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +24,21 @@ def other_town(tmp_path_factory: pytest.TempPathFactory) -> Town:
 def renderer() -> Renderer:
     """The kit's renderer."""
     return Renderer()
+
+
+@pytest.fixture(scope="session")
+def one(renderer: Renderer, town: Town) -> Rendered:
+    """One page."""
+    return renderer.render(household(1), sign=town.sign, bindings=town.bindings(Kind.RESIDENT))
+
+
+@pytest.fixture(scope="session")
+def three(renderer: Renderer, town: Town) -> Rendered:
+    """Three pages."""
+    return renderer.render(household(9), sign=town.sign, bindings=town.bindings(Kind.RESIDENT))
+
+
+@pytest.fixture(scope="session")
+def trust(town: Town) -> Trust:
+    """The town's bundle, decoded once."""
+    return town.trust

@@ -1,19 +1,15 @@
-"""A file is accepted only as it was signed; what does not hold is named; a photograph proves its code alone."""
+"""A file is accepted only as it was signed; what does not hold is named."""
 
 import base64
 import io
-import json
 import zlib
 from pathlib import Path
 
 import pypdfium2
 import pytest
-from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFilter
 
-from gateway.cli.certificate import command
 from gateway.peers.kit.confined import verify_confined
 from gateway.peers.kit.errors import FileUnreadable, PageUnreadable
 from gateway.peers.kit.reading import FILE_BYTES_MAX, PICTURE_PIXELS_MAX, read_pages, read_picture
@@ -22,45 +18,13 @@ from gateway.peers.kit.verdict import Finding, Ground, Standing, Verdict, split_
 from protocol.certificates import Kind
 from protocol.document import read_page_code
 from protocol.keys import Purpose
-from protocol.trust import Trust, encode_trust
-from tests.peers.kit.certificates import CODE, ISSUED_AT_US, NAME, Town, household
-
-DAY_US = 86_400_000_000
-
-
-@pytest.fixture(scope="module")
-def one(renderer: Renderer, town: Town) -> Rendered:
-    """One page."""
-    return renderer.render(household(1), sign=town.sign, bindings=town.bindings(Kind.RESIDENT))
-
-
-@pytest.fixture(scope="module")
-def three(renderer: Renderer, town: Town) -> Rendered:
-    """Three pages."""
-    return renderer.render(household(9), sign=town.sign, bindings=town.bindings(Kind.RESIDENT))
-
-
-@pytest.fixture(scope="module")
-def trust(town: Town) -> Trust:
-    """The town's bundle, decoded once."""
-    return town.trust
+from protocol.trust import Trust
+from tests.peers.kit.certificates import CODE, ISSUED_AT_US, Town, household
+from tests.peers.kit.photographs import photographed
 
 
 def grounds(verdict: Verdict) -> set[Ground]:
     return {finding.ground for finding in verdict.findings}
-
-
-def photographed(pdf: bytes, page: int = 0, dpi: int = 200) -> Image.Image:
-    document = pypdfium2.PdfDocument(pdf)
-    picture: Image.Image = document[page].render(scale=dpi / 72).to_pil().convert("RGB").copy()
-    document.close()
-    return picture
-
-
-def as_jpeg(picture: Image.Image, quality: int = 60) -> bytes:
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=quality)
-    return out.getvalue()
 
 
 def merged(*parts: tuple[bytes, int]) -> bytes:
@@ -202,64 +166,6 @@ def test_a_key_outside_its_validity_is_named(tmp_path: Path, renderer: Renderer)
     assert verdict.findings == (Finding(Ground.KEY_NOT_VALID, 1, old.key_id),)
 
 
-# --- photographs
-
-
-@pytest.mark.parametrize("form", ["PNG", "JPEG"])
-def test_a_photographed_page_proves_its_code_and_not_the_paper(form: str, three: Rendered, trust: Trust) -> None:
-    out = io.BytesIO()
-    photographed(three.pdf, 1).save(out, form)
-    verdict = verify_file(out.getvalue(), trusts=[trust])
-    assert (verdict.standing, verdict.exit_status) == (Standing.CODE_ONLY, 3)
-    assert [proven.statement for proven in verdict.pages] == [read_page_code(three.codes[1])[0]]
-
-
-def turned(picture: Image.Image, degrees: float) -> Image.Image:
-    return picture.rotate(degrees, expand=True, fillcolor="white", resample=Image.Resampling.BICUBIC)
-
-
-def leaning(picture: Image.Image, by: float) -> Image.Image:
-    """As seen from the side: the upper edge is shorter."""
-    width, height = picture.size
-    return picture.transform(
-        (width, height),
-        Image.Transform.QUAD,
-        (-by * width, 0, 0, height, width, height, width * (1 + by), 0),
-        resample=Image.Resampling.BICUBIC,
-        fillcolor="white",
-    )
-
-
-def noisy(picture: Image.Image) -> Image.Image:
-    return Image.blend(picture, Image.effect_noise(picture.size, 90).convert("RGB"), 0.25)
-
-
-SHOTS = {
-    "plain": lambda picture: picture,
-    "turned by 4 degrees": lambda picture: turned(picture, 4),
-    "turned by 17 degrees": lambda picture: turned(picture, -17),
-    "upside down": lambda picture: turned(picture, 180),
-    "on its side": lambda picture: turned(picture, 90),
-    "from the side": lambda picture: leaning(picture, 0.06),
-    "out of focus": lambda picture: picture.filter(ImageFilter.GaussianBlur(1.1)),
-    "in the dark": lambda picture: picture.point(lambda value: value // 3 + 10),
-    "noisy": noisy,
-    "all of it": lambda picture: noisy(leaning(turned(picture, 3), 0.03).filter(ImageFilter.GaussianBlur(0.7))),
-}
-
-
-@pytest.mark.parametrize("quality", [85, 40])
-@pytest.mark.parametrize("shot", SHOTS)
-def test_a_page_reads_as_telephones_photograph_it(shot: str, quality: int, three: Rendered) -> None:
-    picture = SHOTS[shot](photographed(three.pdf))
-    assert read_picture(as_jpeg(picture, quality)) == [three.codes[0]]
-
-
-def test_a_picture_without_a_code_is_refused(trust: Trust) -> None:
-    verdict = verify_file(as_jpeg(Image.new("RGB", (500, 500), "white")), trusts=[trust])
-    assert verdict.findings == (Finding(Ground.CODE_UNREADABLE),)
-
-
 # --- bad files
 
 
@@ -334,52 +240,3 @@ def nested(levels: int) -> bytes:
 def test_a_file_that_takes_too_much_is_refused_and_harms_only_its_own_process(trust: Trust) -> None:
     verdict = verify_confined(nested(12), trusts=[trust])
     assert (verdict.standing, grounds(verdict)) == (Standing.REFUSED, {Ground.NOT_EXAMINED})
-
-
-# --- the command
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(command, ["verify", *map(str, arguments)])
-
-
-def test_the_command_says_what_is_proven(tmp_path: Path, three: Rendered, town: Town, trust: Trust) -> None:
-    (tmp_path / "trusts").mkdir()
-    (tmp_path / "trusts" / f"{CODE}.bundle").write_bytes(encode_trust(trust))
-    (tmp_path / "good.pdf").write_bytes(three.pdf)
-    good = run(tmp_path / "good.pdf", "--trust", tmp_path / "trusts")
-    assert good.exit_code == 0
-    for words in ("真正", "accepted", "住民票の写し", "town-139998", NAME, "Not proven"):
-        assert words in good.output
-    (tmp_path / "page.jpg").write_bytes(as_jpeg(photographed(three.pdf)))
-    shot = run(tmp_path / "page.jpg", "--trust", tmp_path / "trusts" / f"{CODE}.bundle", "--json")
-    assert shot.exit_code == 3
-    said = json.loads(shot.output)
-    assert said["standing"] == "code-only"
-    assert said["pages"][0]["fields"][1] == ["氏名", NAME + "1"]
-    (tmp_path / "bad.pdf").write_bytes(three.pdf.replace(b"%%EOF", b"%%EOX"))
-    bad = run(tmp_path / "bad.pdf", "--trust", tmp_path / "trusts")
-    assert bad.exit_code == 1
-    assert "file-changed" in bad.output
-
-
-def test_the_command_refuses_a_bundle_of_another_town(
-    tmp_path: Path, one: Rendered, town: Town, other_town: Town
-) -> None:
-    (tmp_path / f"{CODE}.bundle").write_bytes(encode_trust(other_town.trust))
-    (tmp_path / "any.bundle").write_bytes(encode_trust(town.trust))
-    (tmp_path / "one.pdf").write_bytes(one.pdf)
-    result = run(tmp_path / "one.pdf", "--trust", tmp_path)
-    assert result.exit_code == 1
-    assert "key-of-another" in result.output
-
-
-def test_the_command_names_what_it_cannot_read(tmp_path: Path, one: Rendered) -> None:
-    (tmp_path / "one.pdf").write_bytes(one.pdf)
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "broken.bundle").write_bytes(b"no bundle")
-    for trust_place in ("absent.bundle", "empty", "broken.bundle"):
-        result = run(tmp_path / "one.pdf", "--trust", tmp_path / trust_place)
-        assert result.exit_code == 1
-        assert trust_place in result.output
-    assert run(tmp_path / "absent.pdf", "--trust", tmp_path / "empty").exit_code == 1

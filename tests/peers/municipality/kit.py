@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from cryptography.x509 import load_pem_x509_certificate
+from cryptography.x509 import Certificate, load_pem_x509_certificate, load_pem_x509_certificates
 
 from certs import DIAL, HOST, LINE, Card, DevelopmentAuthority, LineFiles, LineName, TlsMaterial
 from certs.authentication import verify_session
@@ -36,7 +36,7 @@ from gateway.peers.municipality.setup import (
     make_municipality,
     now_us,
     opened_municipality,
-    register_card,
+    register_cards,
 )
 from hsm.ceremony import create_standard_keys, trust_of
 from hsm.software import SoftwareKeystore
@@ -72,8 +72,8 @@ NAME_JA, NAME_EN = "見本市", "Mihon City"
 CENTRE_LINE, OWN_LINE = LineName("centre", "certificate"), LineName(PARTY, "issue")
 KIT = "kit-2026.1"
 RESIDENTS = 24
-FAST_CARDS = 10
-"""Cards 0 to 9 are of the test cases; their signatures are made once a session, as on a chip."""
+CARDS = 10
+"""Residents 0 to 9, the test cases, have a card each."""
 
 
 class QuickCard:
@@ -129,7 +129,7 @@ def make_world(root: Path) -> World:
     (root / "operators").mkdir()
     shutil.copy(root / "kiosk" / "anchors.pem", root / "operators" / f"{OPERATOR}.pem")
     make_jpki(root / "jpki", now=now)
-    for number in range(FAST_CARDS):
+    for number in range(CARDS):
         algorithm = "rsa2048" if number == 0 else "p384"
         issue_card(root / "jpki", holder=f"resident-{number}", algorithm=algorithm, pin=PIN, now=now, days=365)
     centre = SoftwareKeystore.create(root / "centre-keys", "synthetic", owner="centre")
@@ -153,8 +153,7 @@ def make_world(root: Path) -> World:
         now_us=now_us(),
     )
     world = World(root, centre, trust, prepared)
-    for number in range(FAST_CARDS):
-        register_card(prepared, card_key(world, Sitting(world, resident=number)), number)
+    register_cards(prepared, {card_key(world, Sitting(world, resident=number)): number for number in range(CARDS)})
     return world
 
 
@@ -347,7 +346,5 @@ def _write_tls(directory: Path, authority: DevelopmentAuthority, issued: object,
     (directory / "crl.pem").write_bytes(authority.write_crl(now=now))
 
 
-def _pem(path: Path) -> list[object]:
-    from cryptography.x509 import load_pem_x509_certificates
-
+def _pem(path: Path) -> list[Certificate]:
     return load_pem_x509_certificates(path.read_bytes())

@@ -1,18 +1,20 @@
 """Every reason for which a certificate is not made: what the operator is told, and what stays here."""
 
 import secrets
+import shutil
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from cryptography.x509 import load_pem_x509_certificate
 
-from certs import Card, CardRevoked, CardUnverifiable
+from certs import Card, CardRevoked, CardUnverifiable, DevelopmentAuthority
 from gateway.peers.jpki.cards import SimulatedCard, issue_card
 from gateway.peers.municipality import journal
 from protocol.issuance import Issue
 from protocol.messages import Operation, encode
 from protocol.outcomes import Outcome
-from tests.peers.municipality.kit import PIN, Sitting, Town, World, ask, made, refused
+from tests.peers.municipality.kit import OPERATOR, PIN, Sitting, Town, World, ask, made, refused
 
 DOMICILE, RELATION, HOUSEHOLD = 2, 4, 1
 
@@ -122,6 +124,26 @@ async def test_an_operator_without_its_own_authority_here_is_refused(town: Town,
     body = msgspec.structs.replace(body, authentication=msgspec.structs.replace(body.authentication, session=session))
     async with town.answering() as client:
         assert await refused(client, body) == Outcome.SIGNATURE_REFUSED
+
+
+@pytest.mark.trio
+async def test_a_kiosk_on_its_operators_revocation_list_is_refused(town: Town, world: World) -> None:
+    now = datetime.now(UTC)
+    shutil.copytree(world.root / "operators", town.data / "operators")
+    shutil.copytree(world.root / "operator-ca", town.data / "ca")
+    settings = town.data / "municipality.toml"
+    settings.write_text(settings.read_text().replace('"../operators"', '"operators"'))
+    authority = DevelopmentAuthority.open(town.data / "ca")
+    lists = town.data / "operators" / f"{OPERATOR}.crl"
+    lists.write_bytes(authority.write_crl(now=now))
+    async with town.answering() as client:
+        await made(client, Sitting(world).issue())
+    kiosk = load_pem_x509_certificate((world.root / "kiosk" / "certificate.pem").read_bytes())
+    authority.revoke(kiosk.serial_number, now=now)
+    lists.write_bytes(authority.write_crl(now=now))
+    async with town.answering() as client:
+        assert await refused(client, Sitting(world).issue()) == Outcome.SIGNATURE_REFUSED
+    assert open_incidents(town) == ["signature-refused"]
 
 
 class Says:

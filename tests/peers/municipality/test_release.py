@@ -10,7 +10,7 @@ import trio
 from gateway.peers.kit.reading import read_pages
 from gateway.peers.municipality import journal, records
 from gateway.peers.municipality.store import Store
-from protocol.document import read_page_code
+from protocol.document import check_pages, decode_manifest, read_page_code
 from protocol.issuance import Part
 from protocol.messages import Operation, encode
 from protocol.outcomes import Outcome
@@ -115,12 +115,13 @@ async def test_hundreds_in_one_millisecond_each_get_their_own_document(town: Tow
             sitting, body = sittings[index], bodies[index]
             issued = await made(client, body)
             sealed = await fetched(client, body.application.statement.application, issued.size)
-            document = opened_by_kiosk(sitting, body, issued, sealed, read=index % 20 == 0)
-            page, _, _ = read_page_code(read_pages(document.pdf)[0]) if index % 20 == 0 else (None, b"", b"")
-            if page is not None:
+            document = opened_by_kiosk(sitting, body, issued, sealed, read=False)
+            manifest = decode_manifest(issued.manifest)
+            if index % 25 == 0:  # reading pages as a camera does takes longer than making them
+                page = check_pages(manifest, document, read_pages(document.pdf))[0]
                 shown = {field.label: field.text for field in page.fields}
                 assert shown["氏名"] == names[residents[index % len(residents)]]
-            serials.add(msgspec.msgpack.decode(issued.manifest)[9])
+            serials.add(manifest.serial)
 
         async with trio.open_nursery() as nursery:
             for index in range(len(bodies)):

@@ -33,9 +33,20 @@ from protocol import issuance, limits
 from protocol.commitment import commitment_key, request_commitment, response_commitment
 from protocol.keys import Algorithm, PublicKey
 from protocol.ledger import Entry, EntryKind, encode_entry
-from protocol.messages import BlockShare, Operation, Refusal, Request, Response, Transient, decode_body, encode
+from protocol.messages import (
+    BlockShare,
+    Operation,
+    ReceiptQuery,
+    Refusal,
+    Request,
+    Response,
+    Transient,
+    decode_body,
+    encode,
+)
 from protocol.outcomes import CATALOGUE, Outcome
 from protocol.peer import Result
+from protocol.receipt import Proof, Receipt, encode_receipt
 from protocol.request_id import make_request_id
 from protocol.trust import decode_trust, encode_trust
 from tests.kit import lines
@@ -66,6 +77,7 @@ class Centre:
         self.recorded: dict[bytes, tuple[int, bytes, int]] = {}
         self.part = b"sealed part"
         self.money: dict[bytes, int] = {}
+        self.receipts: dict[bytes, bytes] = {}
         self.kinds: list[tuple[bytes, int]] = []
         self.fail: Callable[[Request], Outcome | None] | None = None
         self._stream = Stream(id=lines.STREAM, role="certificate", node="node-1", slot=0)
@@ -98,6 +110,9 @@ class Centre:
                 return Outcome.CORRECTED, encode(Refusal()), difference
             case issuance.Erase():
                 return Outcome.ERASED, encode(Refusal()), 0
+            case ReceiptQuery(request_id=request_id):
+                known = self.receipts.get(request_id)
+                return (Outcome.RECEIPT_UNKNOWN, b"", 0) if known is None else (Outcome.RECEIPT, known, 0)
             case issuance.StatusQuery(applications=applications):
                 return Outcome.STATUS, encode([issuance.Status(each, [1]) for each in applications]), 0
         raise AssertionError(body)
@@ -132,6 +147,10 @@ class Centre:
             draft = build_block(self._stream, [response.entry for response in responses], now_us())
             self._stream = advance(self._stream, draft.header)
             signature = lines.BLOCK.sign(draft.to_sign)
+            for index, response in enumerate(responses):
+                path = draft.tree.range_proof(index, index + 1)
+                proved = Proof(response.entry, index, path, draft.header, lines.BLOCK.key_id, signature)
+                self.receipts.setdefault(response.request_id, encode_receipt(Receipt(proved)))
             for lo in range(0, len(responses), limits.RESPONSES_PER_FRAME_MAX):
                 part = responses[lo : lo + limits.RESPONSES_PER_FRAME_MAX]
                 proof = draft.tree.range_proof(lo, lo + len(part))

@@ -21,6 +21,7 @@ from protocol.ledger import EntryKind, decode_entry
 from protocol.messages import Operation, encode
 from protocol.outcomes import Outcome
 from protocol.receipt import decode_receipt, verify_block_signature
+from tests.kit.lines import PARTY
 from tests.line.kit import TRUST
 from tests.peers.relay.kit import (
     DAY,
@@ -59,7 +60,7 @@ async def deliver(store: Store, directory: Path, line: MemoryLine, *, goal=None)
     """Run a courier until nothing is held, or until `goal`."""
     with open_store(directory) as written:
         writer = Writer(written)
-        courier = Courier(line, reader=store, writer=writer, now_us=lambda: LATER_US)
+        courier = Courier(line, reader=store, writer=writer, party=PARTY, trust=TRUST, now_us=lambda: LATER_US)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
             nursery.start_soon(courier.run)
@@ -156,6 +157,36 @@ async def test_an_answer_that_was_lost_is_asked_for_again_and_is_a_repeat(
 
 
 @pytest.mark.trio
+async def test_what_was_repeated_too_often_is_proven_by_its_receipt(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier_module, "PAUSE_S_FIRST", 0.001)
+    take(store, complete(begun(store, new_application())))
+    centre = Centre()
+    line = MemoryLine(centre)
+    line.lose_answers = True
+    await deliver(store, tmp_path, line, goal=lambda: len(centre.asked) >= 1)
+    line.lose_answers = False
+    centre.fail = lambda request: Outcome.REPEAT_LIMIT if request.operation == Operation.COMPLETE else None
+    await deliver(store, tmp_path, line)
+    ((state, outcome, proof),) = store.rows("SELECT state, outcome, proof FROM outbox")
+    assert (state, outcome) == ("delivered", Outcome.COMPLETED)
+    assert decode_entry(decode_receipt(proof).proof.entry).yen == 600
+
+
+@pytest.mark.trio
+async def test_the_receipt_of_another_request_settles_nothing(store: Store, tmp_path: Path) -> None:
+    take(store, complete(begun(store, new_application())))
+    centre = Centre()
+    await deliver(store, tmp_path, MemoryLine(centre))
+    (foreign,) = centre.receipts.values()
+    take(store, complete(begun(store, new_application())))
+    (held,) = outbox.next_held(store, limit=9)
+    assert outbox.settled_by(foreign, held=held, party=PARTY, trust=TRUST) is None
+    assert outbox.settled_by(b"", held=held, party=PARTY, trust=TRUST) is None
+
+
+@pytest.mark.trio
 async def test_a_refused_notice_waits_for_a_person_and_holds_up_nothing(store: Store, tmp_path: Path) -> None:
     application, other = begun(store, new_application()), begun(store, new_application())
     take(store, complete(application))
@@ -177,6 +208,27 @@ async def test_a_refused_notice_waits_for_a_person_and_holds_up_nothing(store: S
         worklist.close_refused(store, item.number, by="CASE-1", now_us=LATER_US)
     assert worklist.refused(store) == []
     assert store.row("SELECT body, closed_by FROM outbox WHERE number = ?", item.number) == (None, "CASE-1")
+
+
+@pytest.mark.trio
+async def test_money_whose_completion_was_refused_is_in_doubt_again_until_it_is_refunded(
+    store: Store, tmp_path: Path
+) -> None:
+    application = begun(store, new_application())
+    take(store, complete(application))
+    assert worklist.in_doubt(store, before_us=2**62) == []
+    centre = Centre()
+    centre.fail = lambda request: Outcome.FIELD_INVALID if request.operation == Operation.COMPLETE else None
+    await deliver(store, tmp_path, MemoryLine(centre))
+    (item,) = worklist.in_doubt(store, before_us=2**62)
+    assert (item.application, item.journal, item.refused) == (application.hex(), worklist.Journal.PRINTED, True)
+    with store.transaction():
+        worklist.confirm_refund(
+            store, application, ground=issuance.Ground.STAFF, slip="R-1", request_id=new_application(), now_us=LATER_US
+        )
+    await deliver(store, tmp_path, MemoryLine(centre))
+    assert worklist.in_doubt(store, before_us=2**62) == []
+    assert totals.standing(store, application) == []
 
 
 @pytest.mark.trio
@@ -261,7 +313,9 @@ async def test_erased_bytes_are_in_no_file(store: Store, tmp_path: Path) -> None
     assert on_disk(tmp_path, b"MARKED-SLIP-7")
     with open_store(tmp_path) as written:
         writer = Writer(written)
-        courier = Courier(MemoryLine(Centre()), reader=store, writer=writer, now_us=lambda: LATER_US)
+        courier = Courier(
+            MemoryLine(Centre()), reader=store, writer=writer, party=PARTY, trust=TRUST, now_us=lambda: LATER_US
+        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
             nursery.start_soon(courier.run)

@@ -159,6 +159,20 @@ async def test_printed_and_never_completed_is_completed_by_the_relay(store: Stor
 
 
 @pytest.mark.trio
+async def test_what_was_printed_and_refused_by_the_centre_is_not_completed_again_but_told(
+    store: Store, tmp_path: Path
+) -> None:
+    application = paid(store, KioskFact.PRINTED)
+    take(store, complete(application))
+    store.run("UPDATE outbox SET state = 'refused', outcome = 209")
+    store.run("UPDATE dealings SET settled_us = NULL")
+    for _ in range(2):
+        await looked(store, tmp_path, now_us=NOW_US + 61_000_000)
+    assert outbox.depth(store).held == 0
+    assert [one.kind for one in notices.unacknowledged(store, limit=9)] == [NoticeKind.IN_DOUBT]
+
+
+@pytest.mark.trio
 async def test_what_is_in_doubt_is_noticed_once_and_sent_until_it_was_sent(store: Store, tmp_path: Path) -> None:
     paid(store)
     sent = []
