@@ -9,6 +9,7 @@ What this cannot see: wrong data in the municipality's own source.
 Source: DESIGN 10; DOMAIN 2.12; docs/PROTOCOL.md, Certificates.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -36,6 +37,8 @@ from protocol.trust import Trust, TrustError
 
 SKEW_US: Final = 5 * 60 * 1_000_000
 """Clocks of kiosk and municipality differ by no more."""
+_SERIAL: Final = re.compile(r"[A-Za-z0-9-]{1,40}")
+"""An issue number (発行番号) names paper in the tray."""
 
 ReadPages = Callable[[bytes], Awaitable[list[bytes]]]
 """The code of every page of a PDF, in order, read from the page's picture. Raises: DocumentRefused."""
@@ -67,6 +70,8 @@ def check_issued(issued: Issued, expected: Expected, *, now_us: int) -> Manifest
             pseudonym=None,
             kits=expected.kits,
         )
+        if not _SERIAL.fullmatch(manifest.serial):
+            raise DocumentRefused("manifest-serial")
     except DocumentError as error:
         raise DocumentRefused("manifest-binding") from error
     except (KeysError, TrustError) as error:

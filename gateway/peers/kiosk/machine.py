@@ -17,13 +17,14 @@ Source: 000仕3, 000仕8, 000仕14, 000契9-1; DESIGN 10.
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 import msgspec
 import trio
 
+from gateway.peers.kiosk.asking import Asking, NotNow, application_of, menu_of
 from gateway.peers.kiosk.checking import Expected, ReadPages, check_document, check_issued, open_sealed
-from gateway.peers.kiosk.devices import Card, CardReader, CoinSlot, Printer, Relay
+from gateway.peers.kiosk.devices import CardReader, CoinSlot, Printer, Relay
 from gateway.peers.kiosk.errors import (
     AnswerUnreadable,
     CardUnreadable,
@@ -39,36 +40,17 @@ from gateway.peers.kiosk.errors import (
 )
 from gateway.peers.kiosk.journal import Journal
 from gateway.peers.kiosk.settling import Settling, Stand
-from gateway.peers.kiosk.sitting import MakeKeys, Sitting, View, es256, fresh_keys, session_of
+from gateway.peers.kiosk.sitting import MakeKeys, Sitting, View, fresh_keys, session_of
 from gateway.peers.kiosk.steps import BEFORE_MONEY, LEFT_ALONE, WAITING, Event, State, step
 from gateway.peers.kiosk.texts import Trouble
 from protocol.document import Manifest, PageStatement
 from protocol.issuance import (
-    PART_BYTES,
-    Applied,
-    Apply,
-    Authenticate,
-    Authenticated,
-    Challenge,
-    Challenged,
-    Fetch,
     Ground,
     Issued,
     KioskFact,
-    Menu,
-    MenuQuery,
-    Part,
-    Statement,
-    session_to_sign,
-    statement_to_sign,
 )
-from protocol.messages import Operation, encode
-from protocol.outcomes import Outcome
+from protocol.messages import Operation
 from protocol.trust import Trust
-
-PARTS_AT_ONCE: Final = 8
-NONCE_MARGIN_US: Final = 5_000_000
-_T = TypeVar("_T")
 
 
 class Devices(NamedTuple):
@@ -87,14 +69,6 @@ class Limits(NamedTuple):
 
 
 LIMITS: Final = Limits()
-
-
-class _NotNow(KioskError):  # noqa: N818 - named after the fact
-    """A trouble that the kiosk itself finds."""
-
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble)
-        self.trouble = trouble
 
 
 class Kiosk:
@@ -124,7 +98,7 @@ class Kiosk:
             stand, relay=relay, slot=devices.slot, printer=devices.printer, journal=journal, now_us=now_us
         )
         self._devices = devices
-        self._kits = kits
+        self._asking = Asking(stand, relay=relay, trusts=trusts, kits=kits, now_us=now_us)
         self._read_pages = read_pages
         self._now_us = now_us
         self._make_keys = make_keys
@@ -195,7 +169,7 @@ class Kiosk:
         async with self._guarded():
             sitting.pin = pin
             try:
-                await self._sign_with_card(sitting)
+                await self._asking.sign_with_card(sitting)
             except PinRefused as refused:
                 sitting.pin = ""
                 self._tries_left = refused.tries_left
@@ -213,16 +187,19 @@ class Kiosk:
             raise ChoiceInvalid("municipality")
         self._go(Event.MUNICIPALITY_CHOSEN)
         async with self._guarded():
-            await self._authenticate(sitting, code)
+            answer = await self._asking.authenticate(sitting, code)
             sitting.forget_pin()
-            query = MenuQuery(municipality=code, card_type=_card(sitting).card_type)
-            sitting.menu = await self._ask(Operation.MENU, query, Outcome.MENU, Menu)
+            if answer.application in self.journal.trails:
+                raise AnswerUnreadable(Operation.AUTHENTICATE)  # an id is one sitting's, whatever a relay replays
+            self.settling.opened(answer.application)
+            sitting.application, sitting.expires_at_us = answer.application, answer.expires_at_us
+            sitting.menu = await self._asking.menu(sitting, code)
             self._go(Event.AUTHENTICATED)
 
     async def choose_kind(self, kind: str) -> None:
         """A kind on the menu; one that is closed now says so."""
         sitting = self._at(State.MENU)
-        offer = next((offer for offer in _menu(sitting).offers if offer.kind == kind), None)
+        offer = next((offer for offer in menu_of(sitting).offers if offer.kind == kind), None)
         if offer is None:
             raise ChoiceInvalid("kind")
         if offer.closed:
@@ -251,9 +228,9 @@ class Kiosk:
         sitting = self._at(State.CONFIRM)
         self._go(Event.AGREED)
         async with self._guarded():
-            agreed = await self._apply(sitting)
+            agreed = await self._asking.apply(sitting)
             self._go(Event.APPLIED)
-            issued, sealed = await self._fetch(sitting)
+            issued, sealed = await self._asking.fetch(sitting, self._show)
             self._go(Event.FETCHED)
             await self._open(sitting, agreed, issued, sealed)
             self._go(Event.VERIFIED)
@@ -261,11 +238,11 @@ class Kiosk:
     async def pay(self) -> None:
         """The sum is put in; then every page is printed. Ends at RECEIPT, REFUNDED or REFUSED."""
         sitting = self._at(State.PAY)
-        application = _application(sitting)
+        application = application_of(sitting)
         self._go(Event.MONEY_OFFERED)
         async with self._guarded():
             if sitting.expires_at_us is not None and self._now_us() >= sitting.expires_at_us:
-                raise _NotNow(Trouble.TIME_OVER)
+                raise NotNow(Trouble.TIME_OVER)
             sitting.slip = self.settling.take_money(application, sitting.yen)
             self._go(Event.PAID)
             try:
@@ -347,83 +324,6 @@ class Kiosk:
 
     # --- what the steps are made of
 
-    async def _sign_with_card(self, sitting: Sitting) -> None:
-        challenge = Challenge(kiosk=self.stand.kiosk)
-        challenged = await self._ask(Operation.CHALLENGE, challenge, Outcome.CHALLENGED, Challenged)
-        signed = session_to_sign(sitting.session, challenged.nonce)
-        sitting.card_signature = await trio.to_thread.run_sync(_card(sitting).sign, sitting.pin, signed)
-        sitting.challenged = challenged
-        sitting.signed_at_us = self._now_us()
-
-    async def _authenticate(self, sitting: Sitting, code: str) -> None:
-        challenged = sitting.challenged
-        if challenged is None or (
-            self._now_us() + NONCE_MARGIN_US >= sitting.signed_at_us + challenged.valid_ms * 1000
-        ):  # the user took long to choose: the card, still in the reader, signs a new nonce
-            await self._sign_with_card(sitting)
-            challenged = sitting.challenged
-        if challenged is None:
-            raise AnswerUnreadable(Operation.CHALLENGE)
-        card = _card(sitting)
-        body = Authenticate(
-            session=sitting.session,
-            nonce=challenged.nonce,
-            kiosk_certificate=self.stand.certificate,
-            kiosk_signature=await self.stand.sign(session_to_sign(sitting.session, challenged.nonce)),
-            card_type=card.card_type,
-            card_certificate=card.certificate,
-            card_signature=sitting.card_signature,
-            municipality=code,
-        )
-        answer = await self._ask(Operation.AUTHENTICATE, body, Outcome.AUTHENTICATED, Authenticated)
-        self.settling.opened(answer.application)
-        sitting.application, sitting.expires_at_us = answer.application, answer.expires_at_us
-
-    async def _apply(self, sitting: Sitting) -> Expected:
-        offer = sitting.offer
-        if offer is None or sitting.keys is None:
-            raise ChoiceInvalid("kind")
-        sitting.statement = statement = Statement(
-            application=_application(sitting),
-            municipality=_menu(sitting).municipality,
-            kind=offer.kind,
-            options=sitting.options,
-            copies=sitting.copies,
-            asked_at_us=self._now_us(),
-        )
-        apply = Apply(statement=statement, signature=es256(sitting.keys.sign, statement_to_sign(statement)))
-        applied = await self._ask(Operation.APPLY, apply, Outcome.APPLIED, Applied)
-        if (applied.fee_yen, applied.copies) != (offer.fee_yen, sitting.copies):
-            raise _NotNow(Trouble.FEE_CHANGED)  # the user agreed to another sum
-        return Expected(
-            statement=statement, session=sitting.session, trust=self.trusts[statement.municipality], kits=self._kits
-        )
-
-    async def _fetch(self, sitting: Sitting) -> tuple[Issued, bytes]:
-        application = _application(sitting)
-        issued = await self._ask(Operation.DOCUMENT, Fetch(application=application), Outcome.ISSUED, Issued)
-        count = -(-issued.size // PART_BYTES)
-        parts: list[bytes] = [b""] * count
-        waiting = iter(range(count))
-        self._show(0, count)
-
-        async def fetch() -> None:
-            for index in waiting:
-                outcome, parts[index] = await self.relay.call(
-                    Operation.PART, encode(Part(application=application, index=index))
-                )
-                if outcome != Outcome.PART:
-                    raise CentreRefused(outcome)
-                self._show(self._progress[0] + 1, count)
-
-        try:
-            async with trio.open_nursery() as nursery:
-                for _ in range(min(PARTS_AT_ONCE, count)):
-                    nursery.start_soon(fetch)
-        except* KioskError as errors:
-            raise errors.exceptions[0] from None
-        return issued, b"".join(parts)
-
     async def _open(self, sitting: Sitting, expected: Expected, issued: Issued, sealed: bytes) -> None:
         if sitting.keys is None:
             raise DocumentRefused("seal")
@@ -456,7 +356,7 @@ class Kiosk:
                 self._show(self._progress[0] + 1, total)
 
     async def _spoil(self, sitting: Sitting, error: PaperJam | DocumentRefused) -> None:
-        application = _application(sitting)
+        application = application_of(sitting)
         self._broken = isinstance(error, PaperJam)
         self._trouble = Trouble.PAPER_JAM if self._broken else Trouble.DOCUMENT_REFUSED_PAID
         self._go(Event.SPOILT)
@@ -465,16 +365,6 @@ class Kiosk:
         self.settling.void(application, Ground.MISPRINT if self._broken else Ground.DOCUMENT_REFUSED)
         await self.settling.erased(application)
         self._go(Event.REFUND_MADE)
-
-    async def _ask(self, operation: Operation, body: msgspec.Struct, expected: Outcome, answer: type[_T]) -> _T:
-        """Raises: CentreRefused, AnswerUnreadable, RelayAway."""
-        outcome, answered = await self.relay.call(operation, encode(body))
-        if outcome != expected:
-            raise CentreRefused(outcome)
-        try:
-            return msgspec.msgpack.decode(answered, type=answer)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise AnswerUnreadable(operation) from None
 
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[None]:
@@ -502,7 +392,7 @@ class Kiosk:
         match error:
             case CentreRefused():
                 self._trouble = str(error.outcome)
-            case _NotNow():
+            case NotNow():
                 self._trouble = error.trouble
             case PinRefused():
                 self._trouble = Trouble.PIN_LOCKED
@@ -564,21 +454,3 @@ _TROUBLES: Final[dict[type[KioskError], Trouble]] = {
 def _stem(manifest: Manifest) -> str:
     """By what the paper of a document is called in the tray."""
     return f"{manifest.municipality}-{manifest.serial}"
-
-
-def _application(sitting: Sitting) -> bytes:
-    if sitting.application is None:
-        raise ChoiceInvalid("application")
-    return sitting.application
-
-
-def _menu(sitting: Sitting) -> Menu:
-    if sitting.menu is None:
-        raise ChoiceInvalid("menu")
-    return sitting.menu
-
-
-def _card(sitting: Sitting) -> Card:
-    if sitting.card is None:
-        raise CardUnreadable("the card is gone")
-    return sitting.card

@@ -46,6 +46,7 @@ class Screen:
         self.running = running
         self.names = names
         self.lang: Language = "ja"
+        self.last = State.START
         self.token = secrets.token_urlsafe(24)
 
     @property
@@ -53,6 +54,12 @@ class Screen:
         """Changes whenever another screen is to be shown."""
         view = self.running.kiosk.view
         return f"{view.state}/{view.trouble}/{view.tries_left}/{self.running.link.connected}/{self.lang}"
+
+    def shown(self, state: State) -> None:
+        """The next user begins in Japanese, however the last one ended."""
+        if state is State.START and self.last is not State.START:
+            self.lang = "ja"
+        self.last = state
 
     def municipalities(self) -> list[tuple[str, tuple[str, str]]]:
         """Codes and names to choose from."""
@@ -122,6 +129,7 @@ def make_app(
     async def show() -> Response:
         view = kiosk.view
         state = State(view.state)
+        screen.shown(state)
         offered = [] if view.offer is None else [each for each in Option if view.offer.options & each]
         return page(
             "screen.html",
@@ -187,10 +195,7 @@ def make_app(
         }
         if action not in plain:
             abort(404)
-        answer = await step(plain[action])
-        if kiosk.state is State.START:
-            screen.lang = "ja"  # the next user's screen
-        return answer
+        return await step(plain[action])
 
     @app.get("/static/<name>")
     async def asset(name: str) -> Response:

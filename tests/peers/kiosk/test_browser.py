@@ -263,6 +263,8 @@ def test_a_silent_user_is_warned_can_stay_and_is_gone_after_the_time(page, centr
         kiosk.place.now_us = now_us()
         kiosk.running.kiosk._now_us = now_us
         up_to_pin(page, kiosk.address)
+        page.click("button[name='language']")
+        expect(page.locator("h1")).to_have_text("Enter your PIN")
         expect(page.locator("#warning")).to_be_visible()
         holds(page)
         kiosk.running.kiosk._limits = Limits(silent_us=30_000_000)
@@ -271,4 +273,5 @@ def test_a_silent_user_is_warned_can_stay_and_is_gone_after_the_time(page, centr
         assert kiosk.running.kiosk.state is State.PIN
         kiosk.running.kiosk._limits = Limits(silent_us=1_000_000)
         at(page, "start")
+        expect(page.locator("h1")).to_have_text("証明書交付サービス")
         assert kiosk.running.kiosk._sitting is None

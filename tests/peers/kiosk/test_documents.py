@@ -1,5 +1,6 @@
 """Whatever is wrong with a document, no money is taken, the user is told neutrally, and the fault is told."""
 
+import msgspec
 import pytest
 import trio
 
@@ -7,13 +8,21 @@ from gateway.peers.kiosk.errors import DocumentRefused
 from gateway.peers.kiosk.steps import State
 from gateway.peers.kiosk.texts import Trouble
 from protocol.document import session_digest
-from protocol.issuance import Ground
-from protocol.messages import Operation
+from protocol.issuance import Authenticate, Authenticated, Ground
+from protocol.messages import Operation, encode
+from protocol.outcomes import Outcome
 from tests.peers.kiosk.fakes import OTHER_TOWN, PIN, TOWN, Centre, FakeCard, Place, Town, up_to_pay
 
 pytestmark = pytest.mark.trio
 WHO = bytes(16)
 DAY_US = 86_400_000_000
+
+
+async def up_to_menu(kiosk) -> None:
+    await kiosk.begin()
+    await kiosk.insert_card("card")
+    await kiosk.enter_pin(PIN)
+    await kiosk.choose_municipality(TOWN)
 
 
 async def refused(place: Place, reason: str) -> None:
@@ -202,3 +211,39 @@ async def test_a_person_of_another_municipality_is_not_served_by_this_ones_key(t
     kiosk = place.kiosk()
     await up_to_pay(kiosk, town=OTHER_TOWN)
     assert centre.faults == ["document-manifest-signature"]
+
+
+@pytest.mark.parametrize("serial", ["../../etc/passwd", "a*", "", "x" * 41])
+async def test_an_issue_number_that_cannot_name_paper_is_refused(place, town, serial) -> None:
+    place.centre.make = lambda *args, **facts: town.make(*args, **facts, serial=serial)
+    await refused(place, "manifest-serial")
+
+
+@pytest.mark.parametrize("size", [0, -1, 1 << 40])
+async def test_a_size_that_no_document_has_is_refused(place, town, size) -> None:
+    def make(*args, **facts):
+        issued, sealed = town.make(*args, **facts)
+        return msgspec.structs.replace(issued, size=size), sealed
+
+    place.centre.make = make
+    await refused(place, "seal")
+
+
+async def test_a_menu_of_another_municipality_and_an_id_used_before_are_no_answers(place, centre) -> None:
+    kiosk = place.kiosk()
+    menu = centre.menu
+    centre.menu = lambda asked: msgspec.structs.replace(menu(asked), municipality=OTHER_TOWN)
+    await up_to_menu(kiosk)
+    assert (kiosk.state, kiosk.view.trouble) == (State.REFUSED, Trouble.RELAY_AWAY)
+    centre.menu = menu
+    await kiosk.acknowledge()
+    [used] = centre.sessions
+    answer = centre.answer
+    centre.answer = lambda asked: (
+        (Outcome.AUTHENTICATED, encode(Authenticated(used, place.now_us + 10**8)))
+        if isinstance(asked, Authenticate)
+        else answer(asked)
+    )
+    await up_to_menu(kiosk)
+    assert (kiosk.state, kiosk.view.trouble) == (State.REFUSED, Trouble.RELAY_AWAY)
+    assert centre.faults == ["answer-unreadable"] * 2
