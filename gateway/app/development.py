@@ -10,6 +10,7 @@ The demo, the bench and the tests of the whole stand on this; gateway.app.develo
 
 import contextlib
 import hashlib
+import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -35,7 +36,8 @@ from gateway.host import run_guest
 from gateway.peers.jpki.authority import load_signer, revoke
 from gateway.peers.jpki.cards import SimulatedCard, issue_card
 from gateway.peers.kiosk.setup import make_kiosk
-from gateway.peers.municipality.setup import make_municipality, register_card
+from gateway.peers.municipality.records import bind_card
+from gateway.peers.municipality.setup import make_municipality, opened_municipality
 from gateway.peers.relay.setup import add_kiosk, make_relay
 from gateway.store.embedded import EmbeddedPostgres
 from gateway.store.pool import open_database
@@ -48,6 +50,8 @@ RESIDENTS: Final = 200
 SEED: Final = 20160420
 """Of the synthetic residents of the municipalities."""
 FILE_NAME: Final = "service.json"
+PORT_FIRST: Final = 15_000
+PORT_LAST: Final = 32_000
 HOSTS: Final = ("127.0.0.1", "localhost")
 DAYS: Final = 365
 
@@ -176,12 +180,7 @@ def make_service(
             card_crl=jpki / "crl.der",
         )
         write_whole(trusts / f"{town.code}.bundle", (place / "trust.bundle").read_bytes(), mode=PUBLIC)
-        for number in range(cards):
-            algorithm: Literal["rsa2048", "p384"] = "rsa2048" if number == 0 else "p384"
-            card = issue_card(
-                jpki, holder=f"{town.party}-{number}", algorithm=algorithm, pin=PIN, now=now, days=5 * DAYS
-            )
-            register_card(place, card_key(jpki, card), number)
+        _make_cards(jpki, place, town.party, cards, now)
     _make_bad_cards(jpki, now)
 
     say("directory and kiosks")
@@ -229,6 +228,15 @@ def card_key(jpki: Path, card: Path) -> bytes:
     return hashlib.sha256(spki).digest() + certificate.serial_number.to_bytes(SERIAL_BYTES, "big")
 
 
+def _make_cards(jpki: Path, place: Path, party: str, cards: int, now: datetime) -> None:
+    """A card for each of the first residents; the municipality's keystore, slow by design, is opened once."""
+    with opened_municipality(place) as municipality:
+        for number in range(cards):
+            algorithm: Literal["rsa2048", "p384"] = "rsa2048" if number == 0 else "p384"
+            card = issue_card(jpki, holder=f"{party}-{number}", algorithm=algorithm, pin=PIN, now=now, days=5 * DAYS)
+            bind_card(municipality.store, card_key(jpki, card), number, by="setup")
+
+
 def _make_bad_cards(jpki: Path, now: datetime) -> None:
     """Cards that are refused, each for its own cause."""
     revoked = issue_card(jpki, holder="revoked", algorithm="p384", pin=PIN, now=now, days=DAYS)
@@ -270,12 +278,16 @@ def _text(path: Path) -> str:
 
 
 def _free_ports() -> Ports:
-    found = []
+    """Below the ports that systems give to outgoing connections: while a program is down, no other's connection, least
+    of all the one that tries to reach it, may sit on its port."""
+    found: list[int] = []
     with contextlib.ExitStack() as held:
-        for _ in range(6 + len(TOWNS)):
+        while len(found) < 6 + len(TOWNS):
+            port = PORT_FIRST + secrets.randbelow(PORT_LAST - PORT_FIRST)
             probe = held.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            found.append(probe.getsockname()[1])
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
     line, ops, cards, relay, relay_page, kiosk_page, *towns = found
     return Ports(
         line=line,
