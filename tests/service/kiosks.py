@@ -1,9 +1,9 @@
 """Kiosks that serve one user after another, with print journals, coin slots and trays on disk: a program of its own.
 
-`python -m tests.service.kiosks SEED CARDS DIRECTORY...` begins by settling what a kill left behind; SIGTERM ends
-it once every user has left and every notice is taken over. Beside each kiosk's data it keeps, for whoever judges afterwards,
-`seen.jsonl`: which card asked for which application (taken from what was really sent and answered, not from the wish),
-and how every sitting ended.
+`python -m tests.service.kiosks SEED CARDS DIRECTORY...` begins by settling what a kill left behind; SIGTERM ends it,
+once every user has left and every notice is taken over. Beside each kiosk's data it keeps `seen.jsonl` for whoever
+judges afterwards: which card asked for which application (taken from what was really sent and answered, not from the
+wish), and how every sitting ended.
 """
 
 import random
