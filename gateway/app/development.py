@@ -46,6 +46,8 @@ RESIDENTS: Final = 200
 SEED: Final = 20160420
 """Of the synthetic residents of the municipalities."""
 FILE_NAME: Final = "service.json"
+PORT_FIRST: Final = 15_000
+PORT_LAST: Final = 32_000
 HOSTS: Final = ("127.0.0.1", "localhost")
 DAYS: Final = 365
 
@@ -264,12 +266,16 @@ def _text(path: Path) -> str:
 
 
 def _free_ports() -> Ports:
-    found = []
+    """Below the ports that systems give to outgoing connections: while a program is down, no other's connection, least
+    of all the one that tries to reach it, may sit on its port."""
+    found: list[int] = []
     with contextlib.ExitStack() as held:
-        for _ in range(6 + len(TOWNS)):
+        while len(found) < 6 + len(TOWNS):
+            port = PORT_FIRST + secrets.randbelow(PORT_LAST - PORT_FIRST)
             probe = held.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            found.append(probe.getsockname()[1])
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
     line, ops, cards, relay, relay_page, kiosk_page, *towns = found
     return Ports(
         line=line,

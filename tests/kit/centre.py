@@ -98,7 +98,12 @@ class Made:
 
     async def owner(self, sql: str, *args: object) -> list[Any]:
         """One statement as the schema's owner, over a connection of its own."""
-        return await trio.to_thread.run_sync(lambda: asyncio.run(_fetch(self.server.dsn(), sql, args)))
+        return await fetched(self.server.dsn(), sql, *args)
+
+
+async def fetched(dsn: str, sql: str, *args: object) -> list[Any]:
+    """One statement over a connection of its own."""
+    return await trio.to_thread.run_sync(lambda: asyncio.run(_fetch(dsn, sql, args)))
 
 
 async def _fetch(dsn: str, sql: str, args: tuple[object, ...]) -> list[Any]:

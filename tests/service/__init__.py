@@ -1,0 +1,1 @@
+"""The certificate service as a whole: every program real, on one machine."""

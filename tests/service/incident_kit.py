@@ -151,7 +151,7 @@ class Balancer:
     async def _pump(self, source: trio.SocketStream, sink: trio.SocketStream, answers: bool) -> None:
         try:
             async for data in source:
-                while answers and self.held:  # noqa: ASYNC110 - told from another thread
+                while answers and self.held:
                     await trio.sleep(0.01)
                 await sink.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -331,7 +331,9 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
     data = tmp_path_factory.mktemp("field") / "service"
     make_service(data, say=lambda _: None, workers=2, kiosks=KIOSKS, cards=CARDS, residents=RESIDENTS)
     _hurry(data)
-    servers = {code: (Server(data / "municipalities" / code), Server(data / "municipalities" / code)) for code in PARTIES}
+    servers = {
+        code: (Server(data / "municipalities" / code), Server(data / "municipalities" / code)) for code in PARTIES
+    }
     made = Field(data, read_ports(data), servers)
     ready, leave, failed = threading.Event(), threading.Event(), []
 
@@ -388,7 +390,9 @@ def _hurry(data: Path) -> None:
     """Give 高岡市 less time than the other."""
     file = data / "centre" / "directory.toml"
     before, town, after = file.read_text(encoding="utf-8").partition(f'code = "{TAKAOKA}"')
-    file.write_text(before + town + after.replace("deadline_ms = 10000", f"deadline_ms = {SLOW_MS}", 1), encoding="utf-8")
+    file.write_text(
+        before + town + after.replace("deadline_ms = 10000", f"deadline_ms = {SLOW_MS}", 1), encoding="utf-8"
+    )
     change = Change(asked_by="tests", approved_by="set-up", reference="hurry", at_us=time.time_ns() // 1000)
 
     async def applied(dsn: str) -> None:

@@ -1,0 +1,193 @@
+"""Any part of the service is killed at any moment, under load; every account must come out the same.
+
+The short form kills each part at least once; SEKISHO_FAULTS=full goes on for five minutes. The seed is printed, and
+SEKISHO_SEED sets it.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from gateway.app.development import TOWNS
+from gateway.app.development_running import Service, running_service
+from gateway.peers.relay import outbox
+from gateway.peers.relay.store import open_store
+from tests.kit.centre import fetched, standing
+from tests.service.conftest import CARDS, FULL
+from tests.service.evidence import OWED, collect
+from tests.service.kiosks import SEEN
+from tests.service.proof import printed, wrongs
+
+SEED = os.environ.get("SEKISHO_SEED", "1")
+PERIOD_S = 300.0 if FULL else 12.0
+PAUSE_S = 2.0 if FULL else 0.6
+SETTLE_S = 120.0
+PARTS = ("relay", "worker", "town", "kiosks", "kiosks")
+
+
+class Fleet:
+    """One process of kiosks (tests.service.kiosks)."""
+
+    def __init__(self, data: Path, name: str, directories: list[Path], seed: str) -> None:
+        self._log = data / f"{name}.log"
+        self._directories = directories
+        self._seed = seed
+        self._starts = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it settles what was left behind, then serves users."""
+        self._starts += 1
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "tests.service.kiosks", f"{self._seed}-{self._starts}", str(CARDS),
+                    *map(str, self._directories),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+
+    async def kill(self) -> None:
+        """As a power cut."""
+        await self._end(signal.SIGKILL, 10)
+
+    async def finish(self) -> None:
+        """Let every user leave and every notice be taken over."""
+        assert await self._end(signal.SIGTERM, SETTLE_S) == 0, self._log.read_text()[-3000:]
+
+    async def _end(self, how: signal.Signals, within_s: float) -> int:
+        process = self._process
+        assert process is not None
+        assert process.poll() is None, self._log.read_text()[-3000:]
+        process.send_signal(how)
+        with trio.move_on_after(within_s):
+            while process.poll() is None:
+                await trio.sleep(0.02)
+        if process.poll() is None:
+            process.kill()
+        return process.wait()
+
+
+@asynccontextmanager
+async def fleets_of(data: Path) -> AsyncIterator[list[Fleet]]:
+    """Two processes that share the kiosks; none is left behind."""
+    kiosks = sorted(path.parent for path in (data / "operator" / "kiosks").glob("*/kiosk.toml"))
+    fleets = [Fleet(data, f"fleet-{number}", kiosks[number::2], f"{SEED}-{number}") for number in range(2)]
+    try:
+        for fleet in fleets:
+            fleet.start()
+        yield fleets
+    finally:
+        with trio.CancelScope(shield=True):
+            for fleet in fleets:
+                if fleet._process is not None and fleet._process.poll() is None:
+                    await fleet.kill()
+
+
+def sittings(data: Path) -> int:
+    """Lines that the kiosks' witness has written so far."""
+    return sum(path.read_bytes().count(b"\n") for path in (data / "operator" / "kiosks").glob(f"*/{SEEN}"))
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], within_s: float, what: str) -> None:
+    """Poll."""
+    with trio.move_on_after(within_s):
+        while True:
+            said = condition()
+            if said if isinstance(said, bool) else await said:
+                return
+            await trio.sleep(0.05)
+    raise AssertionError(f"not within {within_s:.0f} s: {what}")
+
+
+async def kill_one(part: str, service: Service, fleets: list[Fleet], chance: random.Random) -> None:
+    """Kill a part, leave it dead for a moment, and start it again."""
+    away_s = chance.random() * 0.5
+    if part == "worker":
+        slot, before = f"worker-{chance.randrange(service.centre.workers)}", service.centre.restarts
+        os.kill(service.centre.pids[slot], signal.SIGKILL)
+        await until(lambda: service.centre.restarts > before, 20, "a worker starts again")
+    elif part == "kiosks":
+        fleet = chance.choice(fleets)
+        await fleet.kill()
+        await trio.sleep(away_s)
+        fleet.start()
+    else:
+        program = service.programs["relay" if part == "relay" else chance.choice(TOWNS).party]
+        await program.kill()
+        await trio.sleep(away_s)
+        await program.start()
+
+
+async def chaos(data: Path, service: Service, fleets: list[Fleet], chance: random.Random) -> Counter[str]:
+    """Kill parts for a while, each when the kiosks have got on since the last. Returns: how often each."""
+    kills: Counter[str] = Counter()
+    ends = trio.current_time() + PERIOD_S
+    waiting: list[str] = []
+    while trio.current_time() < ends or waiting:
+        if not waiting:
+            waiting = list(PARTS)
+            chance.shuffle(waiting)
+        before = sittings(data)
+        await until(lambda: sittings(data) >= before + 2, 30, "the kiosks get on")  # noqa: B023 - awaited here
+        await trio.sleep(chance.random() * PAUSE_S)
+        part = waiting.pop()
+        kills[part] += 1
+        await kill_one(part, service, fleets, chance)
+    return kills
+
+
+def delivered(data: Path) -> bool:
+    """Whether the relay holds nothing."""
+    with open_store(data / "operator" / "relay") as store:
+        return outbox.depth(store).held == 0
+
+
+@pytest.mark.trio
+async def test_killing_any_part_under_load_leaves_every_account_the_same(
+    service_copy: Path, temporary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del temporary
+    data = service_copy
+    chance = random.Random(SEED)
+    async with running_service(data) as service:
+        async with fleets_of(data) as fleets:
+            kills = await chaos(data, service, fleets, chance)
+            for fleet in fleets:
+                await fleet.finish()
+        await until(lambda: delivered(data), SETTLE_S, "the relay's outbox empties")
+        await until(lambda: told(service), SETTLE_S, "the municipalities are told")
+    with standing(data / "centre") as made:
+        evidence = await collect(data, made)
+    verified = await trio.run_process(
+        [sys.executable, "-m", "gateway.cli", "ledger", "verify", "--data", str(data / "centre")],
+        capture_stdout=True, capture_stderr=True, check=False,
+    )  # fmt: skip
+    with capsys.disabled():
+        print(  # noqa: T201 - a failure is repeated by its seed
+            f"\nseed {SEED}: kills {dict(kills)}; sittings {dict(evidence.ends)}; {len(evidence.begun)} applications, "
+            f"{len(printed(evidence))} delivered, {len(evidence.papers)} papers, {len(evidence.entries)} entries; "
+            f"incidents {dict(evidence.incidents)}; notices {dict(evidence.notices)}"
+        )
+    assert wrongs(evidence) == []
+    assert verified.returncode == 0, verified.stdout.decode()
+    assert set(kills) == set(PARTS)
+    assert len(printed(evidence)) >= len(PARTS)
+
+
+async def told(service: Service) -> bool:
+    """Whether the centre owes no municipality a report."""
+    owed = await fetched(service.centre.database.owner, OWED)
+    return not owed
