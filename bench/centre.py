@@ -47,11 +47,11 @@ def make(
             progress=progress,
         )
         with EmbeddedPostgres(data / "postgres") as server:
-            asyncio.run(_make_segments(server.dsn()))
+            asyncio.run(make_segments(server.dsn()))
     subjects_file(data).write_bytes(msgspec.msgpack.encode(subjects(count)))
 
 
-async def _make_segments(dsn: str) -> None:
+async def make_segments(dsn: str) -> None:
     """Write through as many WAL segments as the server keeps, so that it is measured as one that has run for a while.
 
     A new server makes each segment when it comes to it, which holds up every commit for some 60 ms.

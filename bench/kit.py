@@ -50,16 +50,19 @@ def household(people: int, number: int) -> Certificate:
     )
 
 
-def main() -> None:
-    """Measure and print."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    renderer = Renderer()
+class _Maker:
+    """A renderer with a key of its own, and certificates of households to render."""
 
-    def sign(data: bytes) -> bytes:
-        first, second = decode_dss_signature(key.sign(data, ec.ECDSA(hashes.SHA256())))
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._renderer = Renderer()
+
+    def _sign(self, data: bytes) -> bytes:
+        first, second = decode_dss_signature(self._key.sign(data, ec.ECDSA(hashes.SHA256())))
         return first.to_bytes(32, "big") + second.to_bytes(32, "big")
 
-    def render(people: int, number: int) -> Rendered:
+    def render(self, people: int, number: int) -> Rendered:
+        """One document."""
         bindings = Bindings(
             municipality="139998",
             kind=Kind.RESIDENT,
@@ -68,11 +71,22 @@ def main() -> None:
             issued_at_us=1_795_000_000_000_000,
             key_id="manifest-1",
         )
-        return renderer.render(household(people, number), sign=sign, bindings=bindings)
+        return self._renderer.render(household(people, number), sign=self._sign, bindings=bindings)
 
-    pages = {people: render(people, 0) for people in (1, 4, 12)}
+
+def documents_per_s() -> float:
+    """Documents of one page that this thread renders in a second."""
+    maker = _Maker()
+    maker.render(1, 0)
+    return _rate(lambda number: maker.render(1, number))
+
+
+def main() -> None:
+    """Measure and print."""
+    maker = _Maker()
+    pages = {people: maker.render(people, 0) for people in (1, 4, 12)}
     for people, made in pages.items():
-        rate = _rate(lambda number, people=people: render(people, number))  # type: ignore[misc]
+        rate = _rate(lambda number, people=people: maker.render(people, number))  # type: ignore[misc]
         goal = f" (goal {GOAL_DOCUMENTS_S:.0f})" if people == 1 else ""
         size = len(made.pdf) / 1_000 / len(made.codes)
         click.echo(

@@ -46,6 +46,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     stack: Stack
     slot: SimulatedCoinSlot
     link: RelayLink
+    reader: HeldReader
 
 
 class Driven(msgspec.Struct, kw_only=True):
@@ -130,12 +131,13 @@ async def fleet_of(
                 open_line(target, material=material, trust=opened.relay_trust, sign=opened.sign_line)
             )
             link, paper = RelayLink(line), Stack()
+            reader = readers.setdefault(opened.cards.resolve(), HeldReader(opened.cards))
             slot = SimulatedCoinSlot(directory / COINS, durable=durable)
             stack.callback(slot.close)
             kiosk = Kiosk(
                 opened.stand,
                 relay=link,
-                devices=Devices(readers.setdefault(opened.cards.resolve(), HeldReader(opened.cards)), slot, paper),
+                devices=Devices(reader, slot, paper),
                 journal=stack.enter_context(Journal(directory / JOURNAL, durable=durable)),
                 trusts=opened.trusts,
                 kits=frozenset(opened.settings.kits),
@@ -144,7 +146,7 @@ async def fleet_of(
             )
             nursery.start_soon(link.run)
             await kiosk.recover()
-            members.append(Member(kiosk=kiosk, stack=paper, slot=slot, link=link))
+            members.append(Member(kiosk=kiosk, stack=paper, slot=slot, link=link, reader=reader))
         for member in members:
             await member.link.wait_open(OPEN_S)
         yield members
@@ -180,7 +182,7 @@ async def drive(
             driven.applied_us.append(one.applied_us)
         if one.state is State.RECEIPT:
             driven.copies += wish.copies
-            driven.wrong += judge.judge(one, await _printed(member, one) if recheck else one.pages)
+            driven.wrong += judge.judge(one, await printed(member, one) if recheck else one.pages)
             driven.papers += recheck
         member.stack.papers.clear()
         member.stack.receipts.clear()
@@ -206,7 +208,7 @@ async def drive(
     return driven
 
 
-async def _printed(member: Member, one: Seen) -> list[PageStatement]:
+async def printed(member: Member, one: Seen) -> list[PageStatement]:
     """What the paper says of itself, read from the paper; [] when it cannot be read or copies are missing."""
     papers = [paper for (stem, _), paper in member.stack.papers.items() if stem == one.stem]
     if len(papers) != one.wish.copies or any(paper.out != paper.pages or paper.void for paper in papers):

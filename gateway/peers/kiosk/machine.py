@@ -141,9 +141,9 @@ class Kiosk:
 
     async def begin(self) -> None:
         """The service is chosen on the menu (000仕8-1)."""
+        self.reached_us = {}
         self._go(Event.BEGIN)
         self._trouble, self._tries_left, self._progress = "", 0, (0, 0)
-        self.reached_us = {}
         keys = self._make_keys()
         self._sitting = Sitting(keys, session_of(keys, operator=self.stand.operator, kiosk=self.stand.kiosk))
         self.settling.tell(KioskFact.IN_USE)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import msgspec
+import trio
 
 from gateway.peers.kiosk.machine import Kiosk
 from gateway.peers.kiosk.steps import State
@@ -43,8 +44,12 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.pages[0].municipality}-{self.pages[0].serial}" if self.pages else ""
 
 
-async def visit(kiosk: Kiosk, wish: Wish, *, end: bool = True) -> Seen:
+async def visit(
+    kiosk: Kiosk, wish: Wish, *, end: bool = True, agree_when: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint
+) -> Seen:
     """Sit a sitting, from START back to it (unless not `end`, or the kiosk is out of order then).
+
+    agree_when: awaited before the fee is agreed to, which is when the application is sent.
 
     Raises: OutOfOrder when somebody else sits there; ChoiceInvalid for what is not on offer.
     """
@@ -62,6 +67,8 @@ async def visit(kiosk: Kiosk, wish: Wish, *, end: bool = True) -> Seen:
     for state, act in steps:
         if kiosk.state is not state:
             break
+        if state is State.CONFIRM:
+            await agree_when()
         if state is State.PAY:
             pages = kiosk.pages
         await act()
