@@ -9,6 +9,7 @@ The demo, the bench and the tests of the whole stand on this; gateway.app.develo
 """
 
 import contextlib
+import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -186,6 +187,8 @@ def make_service(
             certificate = x509.load_der_x509_certificate(SimulatedCard.load(card).certificate)
             keys[key_of_certificate(certificate, anchors=jpki / "anchors.pem")] = number
         register_cards(place, keys)
+    names = {town.code: (town.name_ja, town.name_en) for town in TOWNS}
+    write_whole(trusts / "names.json", msgspec.json.encode(names), mode=PUBLIC)
     _make_bad_cards(jpki, now)
 
     say("directory and kiosks")

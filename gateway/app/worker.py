@@ -52,8 +52,6 @@ SEARCH_TURN = 128
 PRESSED_REQUESTS = 16
 """A turn of the plain lane with so many requests: they come faster than one at a time can be answered."""
 PRESSED_S = 0.02
-SEARCH_REST = 15
-"""While the plain lane is pressed, the search lane rests so many times as long as it worked."""
 
 
 class Gauges(Protocol):
@@ -213,7 +211,7 @@ class Worker:
         await self._service.search(asked)
         self._batches.append(len(asked))
         now = trio.current_time()
-        until = now + (now - began) * SEARCH_REST
+        until = now + (now - began) * self._service.search_rest
         while now < until and now - self._pressed_at < PRESSED_S:
             await trio.sleep(min(until - now, PRESSED_S))
             now = trio.current_time()

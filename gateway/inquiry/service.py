@@ -30,6 +30,9 @@ _ABOUT_RESIDENTS: Const = Inquiry | BatchInquiry | Approve
 class InquiryService:
     """gateway.service.service.Service of a centre of role inquiry."""
 
+    search_rest = 15
+    """A search by name costs several times what a look-up by code costs, and must not slow those by more than a tenth."""
+
     def __init__(
         self,
         ground: Ground,

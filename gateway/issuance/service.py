@@ -66,6 +66,9 @@ _OUTCOMES: Const = {
 class IssuanceService:
     """One worker's service. `run` must have started before a lane is used."""
 
+    search_rest = 0
+    """Nobody's certificate waits because others fetch the parts of theirs."""
+
     _tasks: Tasks
     _documents: Documents
     _municipalities: Municipalities

@@ -36,7 +36,12 @@ class Outlet(Protocol):
 
 
 class Service(Protocol):
-    """What the lines of a centre of one role are for."""
+    """What the lines of a centre of one role are for.
+
+    search_rest: while the plain lane is pressed, the other lane rests so many times as long as it worked.
+    """
+
+    search_rest: int
 
     def decide(self, standing: Standing, operation: int, body: Body) -> Granted | Refused:
         """Policy for one body that could be read, whatever its operation. Pure: it looks at nothing but these."""
