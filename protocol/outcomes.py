@@ -215,7 +215,7 @@ CATALOGUE: Final[dict[Outcome, Meaning]] = {
         "カードの有効性を確認できません。後ほどお試しください", "The card's validity cannot be checked now; try later"
     ),
     Outcome.DOCUMENT_WITHHELD: _later(
-        "証明書を確認できませんでした。もう一度お試しください", "The document was not the one asked for; try again"
+        "証明書を確認できませんでした。もう一度お試しください", "The certificate could not be verified; try again"
     ),
     Outcome.MADE: _unrecorded("証明書を作成しました", "Made and sealed"),
     Outcome.MADE_PART: _unrecorded("証明書データの一部です", "A part of the sealed document"),

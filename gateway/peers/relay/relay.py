@@ -45,6 +45,9 @@ SENT_AGAIN: Final = frozenset({Outcome.DRAINING, Outcome.BUSY, Outcome.UNAVAILAB
 is the user's to decide at the kiosk."""
 MARGIN_S: Final = 0.1
 """An answer leaves so long before the kiosk's deadline."""
+DOCUMENT_FAULT: Final = "document-"
+"""So begin a kiosk's codes of a document that it refused. Each is an incident and makes a notice of its own, whatever
+the kiosk told before; other faults are a state, told when it begins (DOMAIN 2.12)."""
 
 
 class Relay:
@@ -216,7 +219,8 @@ def note(store: Store, event: issuance.KioskEvent, *, caller: Kiosk, now_us: int
     fact = KioskFact(event.fact)
     if fact in (KioskFact.FAULT, KioskFact.FAULT_CLEARED):
         code = event.detail if fact is KioskFact.FAULT else ""
-        if registry.fault(store, caller.kiosk, now_us, code=code):
+        begun = registry.fault(store, caller.kiosk, now_us, code=code)
+        if begun or code.startswith(DOCUMENT_FAULT):
             kind = NoticeKind.KIOSK_FAULT if code else NoticeKind.KIOSK_FAULT_CLEARED
             notices.add(store, kind, kiosk=caller.kiosk, store_id=caller.store, code=code, now_us=now_us)
         return

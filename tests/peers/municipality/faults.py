@@ -124,6 +124,11 @@ def spliced(pdf: bytes, foreign: bytes, index: int) -> bytes:
     with pypdfium2.PdfDocument(pdf) as document, pypdfium2.PdfDocument(foreign) as other:
         document.del_page(index)
         document.import_pages(other, pages=[index], index=index)
-        written = io.BytesIO()
-        document.save(written)
-    return written.getvalue()
+        return written(document)
+
+
+def written(document: pypdfium2.PdfDocument) -> bytes:
+    """The file of a PDF."""
+    file = io.BytesIO()
+    document.save(file)
+    return file.getvalue()
