@@ -152,10 +152,16 @@ async def _serve_one(running: Running, wished: Wish, chance: random.Random, note
         await trio.sleep(PAUSE_S)  # the next user: with the relay away a refusal takes no time at all
 
 
+def ready(seed: str) -> str:
+    """What the program says once SIGTERM is heard."""
+    return f"ready {seed}."
+
+
 async def main(seed: str, directories: list[Path], cards: int) -> None:
     """All kiosks of this process."""
     stopping = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        print(ready(seed), flush=True)  # noqa: T201 - from here on SIGTERM is heard
         async with trio.open_nursery() as nursery:
             async with trio.open_nursery() as kiosks:
                 for directory in directories:

@@ -24,7 +24,7 @@ from gateway.peers.relay.store import open_store
 from tests.kit.centre import fetched, standing
 from tests.service.conftest import CARDS, FULL
 from tests.service.evidence import OWED, collect
-from tests.service.kiosks import SEEN
+from tests.service.kiosks import SEEN, ready
 from tests.service.proof import printed, wrongs
 
 SEED = os.environ.get("SEKISHO_SEED", "1")
@@ -44,13 +44,17 @@ class Fleet:
         self._starts = 0
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def _current(self) -> str:
+        return f"{self._seed}-{self._starts}"
+
     def start(self) -> None:
         """Start it; it settles what was left behind, then serves users."""
         self._starts += 1
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "tests.service.kiosks", f"{self._seed}-{self._starts}", str(CARDS),
+                    sys.executable, "-m", "tests.service.kiosks", self._current, str(CARDS),
                     *map(str, self._directories),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -65,6 +69,7 @@ class Fleet:
 
     async def finish(self) -> None:
         """Let every user leave and every notice be taken over."""
+        await until(lambda: ready(self._current) in self._log.read_text(), 30, "the kiosks start")
         assert await self._end(signal.SIGTERM, SETTLE_S) == 0, self._log.read_text()[-3000:]
 
     async def _end(self, how: signal.Signals, within_s: float) -> int:
