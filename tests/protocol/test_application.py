@@ -1,6 +1,7 @@
 """The application's table of transitions: what may follow what."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from protocol.application import CORRECTIONS_MAX, TABLE, Transition, claim_turn,
 from protocol.limits import REPEATS_MAX
 
 T = Transition
+ISSUANCE = Path(__file__).parents[2] / "docs" / "ISSUANCE.md"
 
 
 def reach(*steps: int) -> list[int]:
@@ -63,3 +65,18 @@ def test_corrections_come_in_order() -> None:
 def test_claims_of_transitions_and_of_repeats_never_meet() -> None:
     assert min(map(claim_turn, TABLE)) > REPEATS_MAX
     assert max(map(claim_turn, TABLE)) < 1 << 15
+
+
+def test_the_page_about_a_certificates_life_draws_this_table() -> None:
+    def name(transition: int) -> str:
+        return T(transition).name if transition <= T.CORRECTED_1 else f"CORRECTED_{transition - T.CORRECTED_1 + 1}"
+
+    def names(transitions: frozenset[int]) -> str:
+        return ", ".join(map(name, sorted(transitions))) or "nothing"
+
+    drawn = [
+        f"| {transition} | {name(transition)} | {names(rule.needs)} | {names(rule.bars)} | {'yes' if rule.timed else 'no'} |"
+        for transition, rule in TABLE.items()
+    ]
+    section = ISSUANCE.read_text(encoding="utf-8").partition("## Transitions\n")[2].partition("\n## ")[0]
+    assert [line for line in section.splitlines() if line.startswith("|")][2:] == drawn
