@@ -75,8 +75,8 @@ def test_the_page_about_a_certificates_life_draws_this_table() -> None:
         return ", ".join(map(name, sorted(transitions))) or "nothing"
 
     drawn = [
-        f"| {transition} | {name(transition)} | {names(rule.needs)} | {names(rule.bars)} | {'yes' if rule.timed else 'no'} |"
-        for transition, rule in TABLE.items()
+        f"| {number} | {name(number)} | {names(rule.needs)} | {names(rule.bars)} | {'yes' if rule.timed else 'no'} |"
+        for number, rule in TABLE.items()
     ]
     section = ISSUANCE.read_text(encoding="utf-8").partition("## Transitions\n")[2].partition("\n## ")[0]
     assert [line for line in section.splitlines() if line.startswith("|")][2:] == drawn
