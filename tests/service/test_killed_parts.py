@@ -1,7 +1,7 @@
 """Any part of the service is killed at any moment, under load; every account must come out the same.
 
-The short form kills each part at least once; SEKISHO_FAULTS=full goes on for five minutes. The seed is printed, and
-SEKISHO_SEED sets it.
+The short form kills each part at least once; SEKISHO_FAULTS=full goes on for five minutes, kills the cards' status
+service and the centre's ops process as well, and lets a municipality stall. The seed is printed; SEKISHO_SEED sets it.
 """
 
 import os
@@ -28,10 +28,11 @@ from tests.service.kiosks import SEEN, ready
 from tests.service.proof import printed, wrongs
 
 SEED = os.environ.get("SEKISHO_SEED", "1")
-PERIOD_S = 300.0 if FULL else 12.0
-PAUSE_S = 2.0 if FULL else 0.6
+PERIOD_S = 300.0 if FULL else 8.0
+PAUSE_S = 2.0 if FULL else 0.4
+STALL_S = 12.0  # longer than the centre waits for a municipality (deadline_ms in its directory)
 SETTLE_S = 120.0
-PARTS = ("relay", "worker", "town", "kiosks", "kiosks")
+PARTS = ("relay", "worker", "town", "kiosks", "kiosks", *(("cards", "ops", "stall") if FULL else ()))
 
 
 class Fleet:
@@ -118,19 +119,25 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], within_s: float
 
 
 async def kill_one(part: str, service: Service, fleets: list[Fleet], chance: random.Random) -> None:
-    """Kill a part, leave it dead for a moment, and start it again."""
+    """Kill a part, leave it dead for a moment, and start it again; or stop it so long that its answers come late."""
     away_s = chance.random() * 0.5
-    if part == "worker":
-        slot, before = f"worker-{chance.randrange(service.centre.workers)}", service.centre.restarts
-        os.kill(service.centre.pids[slot], signal.SIGKILL)
-        await until(lambda: service.centre.restarts > before, 20, "a worker starts again")
+    if part in ("worker", "ops"):
+        child = "ops" if part == "ops" else f"worker-{chance.randrange(service.centre.workers)}"
+        before = service.centre.restarts
+        os.kill(service.centre.pids[child], signal.SIGKILL)
+        await until(lambda: service.centre.restarts > before, 30, f"{child} starts again")
+    elif part == "stall":
+        pid = service.programs[chance.choice(TOWNS).party].pid
+        os.kill(pid, signal.SIGSTOP)
+        await trio.sleep(STALL_S)
+        os.kill(pid, signal.SIGCONT)
     elif part == "kiosks":
         fleet = chance.choice(fleets)
         await fleet.kill()
         await trio.sleep(away_s)
         fleet.start()
     else:
-        program = service.programs["relay" if part == "relay" else chance.choice(TOWNS).party]
+        program = service.programs[chance.choice(TOWNS).party if part == "town" else part]
         await program.kill()
         await trio.sleep(away_s)
         await program.start()

@@ -56,8 +56,8 @@ WISHES = (
 CUT = wish(TAKAOKA, 7, Kind.RESIDENT)
 
 
-async def print_certificates(kiosk: Path) -> list[SessionKeys]:
-    """Three certificates. Returns: their sessions' private keys."""
+async def print_certificates(kiosk: Path, service: Service) -> list[SessionKeys]:
+    """Three certificates, and one whose municipality dies while it is made. Returns: the sessions' private keys."""
     kept: list[SessionKeys] = []
 
     def keys() -> SessionKeys:
@@ -71,6 +71,12 @@ async def print_certificates(kiosk: Path) -> list[SessionKeys]:
             seen = await visit(running.kiosk, each)
             assert seen.state is State.RECEIPT, seen.trouble
         await running.kiosk.settling.delivered()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(visit, running.kiosk, WISHES[0])
+            while running.kiosk.state is not State.FETCHING:
+                await running.kiosk.changed.wait()
+            await service.programs[CHIBA.party].kill()
+            nursery.cancel_scope.cancel()
     return kept
 
 
@@ -164,12 +170,12 @@ async def test_what_certificates_say_is_nowhere_but_in_the_trays(
     data = service_copy
     kiosks = data / "operator" / "kiosks"
     async with running_service(data) as service:
-        kept = await print_certificates(kiosks / "kiosk-1")
+        kept = await print_certificates(kiosks / "kiosk-1", service)
         await trio.to_thread.run_sync(cut_while_printing, kiosks / "kiosk-2", data / "centre" / "jpki" / "cards", CUT)
         await plant(service, data, temporary)
         await crash(service)
         marks = {"canary": forms_of_text(CANARY), **texts(data), **papers(data), **keys_of(kept)}
-    assert len(kept) == len(WISHES)
+    assert len(kept) == len(WISHES) + 1
     found, read = search(data, marks, skip=in_tray)
     in_temporary, _ = search(temporary, marks, skip=in_tray)
     canaries = {hit.path for hit in found | in_temporary if hit.name == "canary"}
