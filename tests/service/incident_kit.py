@@ -5,10 +5,11 @@ their own behind a balancer as a municipality has one, each with a workshop and 
 Relay and kiosks are the product's, made by each test in its own run. All residents are synthetic (合成データ).
 """
 
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from dataclasses import field as made_by
 from datetime import UTC, datetime
@@ -335,6 +336,21 @@ def assert_delivered(sat: Sat) -> None:
     assert sat.yen > 0
 
 
+async def at_once(
+    sitting: Callable[..., Awaitable[Sat]], arguments: Sequence[tuple[Member, Wish]], **common: object
+) -> list[Sat]:
+    """Sittings at the same time; what came of each, in order."""
+    found: dict[int, Sat] = {}
+
+    async def one(index: int) -> None:
+        found[index] = await sitting(*arguments[index], **common)
+
+    async with trio.open_nursery() as nursery:
+        for index in range(len(arguments)):
+            nursery.start_soon(one, index)
+    return [found[index] for index in range(len(arguments))]
+
+
 async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], *, within_s: float = 15.0) -> None:
     """Wait for something that another program does. Raises: TooSlowError."""
     with trio.fail_after(within_s):
@@ -346,21 +362,28 @@ async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], *, wit
 
 
 @pytest.fixture(scope="session")
-def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+def field() -> Iterator[Field]:
     """The service, once a run."""
-    data = tmp_path_factory.mktemp("field") / "service"
-    make_service(data, say=lambda _: None, workers=2, kiosks=KIOSKS, cards=CARDS, residents=RESIDENTS)
-    _hurry(data)
-    servers = {
-        code: (Server(data / "municipalities" / code), Server(data / "municipalities" / code)) for code in PARTIES
-    }
-    made = Field(data, read_ports(data), servers)
-    ready, leave, failed = threading.Event(), threading.Event(), []
+    # Not under pytest's own directory: a second pytest would close that to the database's user.
+    with tempfile.TemporaryDirectory(prefix="sekisho-tests-", ignore_cleanup_errors=True) as directory:
+        data = Path(directory) / "service"
+        make_service(data, say=lambda _: None, workers=2, kiosks=KIOSKS, cards=CARDS, residents=RESIDENTS)
+        _hurry(data)
+        towns = data / "municipalities"
+        made = Field(data, read_ports(data), {code: (Server(towns / code), Server(towns / code)) for code in PARTIES})
+        with _running(made):
+            yield made
+
+
+@contextmanager
+def _running(made: Field) -> Iterator[None]:
+    ready, leave = threading.Event(), threading.Event()
+    failed: list[BaseException] = []
 
     def run() -> None:
         try:
             trio.run(_serve, made, ready, leave)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told to the tests' thread
             failed.append(error)
         finally:
             ready.set()
@@ -371,7 +394,7 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
         assert ready.wait(120)
         if failed:
             raise failed[0]
-        yield made
+        yield
     finally:
         leave.set()
         thread.join(60)

@@ -26,6 +26,7 @@ from tests.service.incident_kit import (
     Sat,
     assert_delivered,
     assert_turned_away,
+    at_once,
     sit,
     until,
     wish,
@@ -262,16 +263,3 @@ async def erased(field: Field, sat: Sat) -> bool:
 async def stands(field: Field, sat: Sat, kind: str) -> bool:
     """Whether an incident of that kind stands open about a sitting's application."""
     return any(each.split()[0] == kind for each in await field.kinds(sat))
-
-
-async def at_once(sitting, arguments: list[tuple], **common: object) -> list[Sat]:  # type: ignore[no-untyped-def]
-    """Sittings at the same time; what came of each, in order."""
-    found: dict[int, Sat] = {}
-
-    async def one(index: int) -> None:
-        found[index] = await sitting(*arguments[index], **common)
-
-    async with trio.open_nursery() as nursery:
-        for index in range(len(arguments)):
-            nursery.start_soon(one, index)
-    return [found[index] for index in range(len(arguments))]
