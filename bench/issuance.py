@@ -1,11 +1,11 @@
 """`python -m bench.issuance`: certificates from the card to the printed page, through a whole service on this host.
 
 The centre with its workers, PostgreSQL, two municipalities, the cards' OCSP responder, the operator's relay and the
-kiosks, which are a process of their own, all share the same cores. Kiosks are not what is measured, yet their signatures
-and their reading of every page are on these cores too.
+kiosks, which are a process of their own, all share the same cores. Kiosks are not what is measured, yet their
+signatures and their reading of every page are on these cores too.
 
-After every case the ledger is held against the coin slots: each certificate that was printed and paid is completed, none
-else is, and the yen are the fee times the copies. At the end the whole ledger is verified.
+After every case the ledger is held against the coin slots: each certificate that was printed and paid is completed,
+none else is, and the yen are the fee times the copies. At the end the whole ledger is verified.
 """
 
 import os
@@ -76,8 +76,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.option("--rate", type=click.FloatRange(0.5, 500), default=RATE, show_default=True, help="Applications/s, steady.")
-@click.option("--seconds", type=click.FloatRange(0.5, 600), default=20.0, show_default=True, help="Of the steady case.")
+@click.option(
+    "--rate", type=click.FloatRange(0.5, 500), default=RATE, show_default=True, help="Applications/s, steady."
+)
+@click.option("--seconds", type=click.FloatRange(0.5, 600), default=20.0, show_default=True, help="Of a steady rate.")
 @click.option(
     "--case", "names", multiple=True, type=click.Choice(NAMES), help="Only this case; may be repeated. All without."
 )

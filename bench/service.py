@@ -1,4 +1,4 @@
-"""The certificate service a run measures: made in a directory of its own, started, and what its ledger says after it."""
+"""The certificate service a run measures: made in a directory of its own, started, and what its ledger says then."""
 
 import asyncio
 import time

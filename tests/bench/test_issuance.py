@@ -79,7 +79,9 @@ def test_goals_that_are_missed_are_named():
 
 def test_service_is_as_before_from_the_first_user_after_whom_everybody_was_served_in_time():
     ended_s = sum(phase.seconds for phase in BURST.phases[:2])
-    after = [sat(ended_s + each, checked, phase=2) for each, checked in ((0, 900), (1, 100), (2, 400), (3, 90), (4, 80))]
+    after = [
+        sat(ended_s + each, checked, phase=2) for each, checked in ((0, 900), (1, 100), (2, 400), (3, 90), (4, 80))
+    ]
     assert recovered_s(BURST, after) == 3.0
     assert recovered_s(BURST, [*after, sat(ended_s + 5, phase=2, end="BUSY", shed=True)]) is None
     assert recovered_s(BURST, [sat(ended_s, phase=2)]) == 0.0
@@ -116,7 +118,20 @@ def test_everybody_has_a_card_of_their_own_and_a_name_that_is_known():
 @pytest.mark.slow
 def test_a_small_run_prints_for_everybody_and_writes_the_file(tmp_path: Path):
     out = tmp_path / "issuance.json"
-    arguments = ["--rate", "1", "--seconds", "2", "--case", "steady", "--kiosks", "2", "--cards", "10", "--workers", "1"]
+    arguments = [
+        "--rate",
+        "1",
+        "--seconds",
+        "2",
+        "--case",
+        "steady",
+        "--kiosks",
+        "2",
+        "--cards",
+        "10",
+        "--workers",
+        "1",
+    ]
     outcome = CliRunner().invoke(main, [*arguments, "--json", str(out)])
     assert outcome.exit_code == 0, outcome.output
     written = json.loads(out.read_bytes())
