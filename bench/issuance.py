@@ -1,11 +1,11 @@
 """`python -m bench.issuance`: certificates from the card to the printed page, through a whole service on this host.
 
 The centre with its workers, PostgreSQL, two municipalities, the cards' OCSP responder, the operator's relay and the
-kiosks, which are a process of their own, all share the same cores. Kiosks are not what is measured, yet their signatures
-and their reading of every page are on these cores too.
+kiosks, which are a process of their own, all share the same cores. Kiosks are not what is measured, yet their
+signatures and their reading of every page are on these cores too.
 
-After every case the ledger is held against the coin slots: each certificate that was printed and paid is completed, none
-else is, and the yen are the fee times the copies. At the end the whole ledger is verified.
+After every case the ledger is held against the coin slots: each certificate that was printed and paid is completed,
+none else is, and the yen are the fee times the copies. At the end the whole ledger is verified.
 """
 
 import os
@@ -68,6 +68,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     municipalities: int
     kiosks: int
+    cards: int
     cases: list[CaseResult]
     renderer_documents_s: float
     ledger_verification: Verified
@@ -75,12 +76,21 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.option("--rate", type=click.FloatRange(0.5, 500), default=RATE, show_default=True, help="Applications/s, steady.")
-@click.option("--seconds", type=click.FloatRange(0.5, 600), default=20.0, show_default=True, help="Of the steady case.")
+@click.option(
+    "--rate", type=click.FloatRange(0.5, 500), default=RATE, show_default=True, help="Applications/s, steady."
+)
+@click.option("--seconds", type=click.FloatRange(0.5, 600), default=20.0, show_default=True, help="Of a steady rate.")
 @click.option(
     "--case", "names", multiple=True, type=click.Choice(NAMES), help="Only this case; may be repeated. All without."
 )
 @click.option("--kiosks", type=click.IntRange(1, 2000), default=KIOSKS, show_default=True, help="In the service.")
+@click.option(
+    "--cards",
+    type=click.IntRange(10, 20_000),
+    default=service.CARDS,
+    show_default=True,
+    help="Of each municipality. A card is asked about at the responder once a minute at most.",
+)
 @click.option("--processes", type=click.IntRange(1, 16), default=1, show_default=True, help="That hold the kiosks.")
 @click.option("--workers", type=click.IntRange(1, 64), default=os.cpu_count() or 1, show_default="one a core")
 @click.option("--data", type=click.Path(path_type=Path), help="Keep the service here; without it, made and removed.")
@@ -90,6 +100,7 @@ def main(
     seconds: float,
     names: tuple[str, ...],
     kiosks: int,
+    cards: int,
     processes: int,
     workers: int,
     data: Path | None,
@@ -113,7 +124,7 @@ def main(
     try:
         renderer = documents_per_s()
         _show_renderer(renderer)
-        service.make(directory, workers=workers, kiosks=kiosks, say=click.echo)
+        service.make(directory, workers=workers, kiosks=kiosks, cards=cards, say=click.echo)
         cases = cases_of(names, rate=rate, seconds=seconds)
         figures = trio.run(partial(_measured, directory, cases, processes=processes, renderer=renderer))
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -160,6 +171,7 @@ async def _measured(data: Path, cases: Sequence[Case], *, processes: int, render
             workers=running.centre.workers,
             municipalities=len(running.ports.towns),
             kiosks=len(kiosks),
+            cards=service.cards_of(data),
             cases=done,
             renderer_documents_s=round(renderer, 1),
             ledger_verification=verified,
@@ -172,7 +184,7 @@ async def _run(case: Case, running: Service, kiosks: Sequence[Path], *, processe
     since_us = time.time_ns() // 1000
     before: dict[str, float] = {}
     began = 0.0
-    people = service.people()
+    people = service.people(service.cards_of(running.data))
     outs = [running.data / f"sat-{share}" for share in range(processes)]
     async with trio.open_nursery() as nursery:
         fleets = []

@@ -62,7 +62,7 @@ class PhaseResult(msgspec.Struct, frozen=True, kw_only=True):
 
     sealed: from the moment the application was due to the sealed document whole at the kiosk; checked: until every page
     of it was read and checked; sitting: the whole sitting. All over those that came to it. ready_late: users who were
-    ready to apply only after their moment. shed: told "not now", nothing charged; failed: whatever else was not printed.
+    ready to apply only after their moment. shed: told "not now", nothing charged; failed: all else not printed.
     """
 
     name: str

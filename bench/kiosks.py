@@ -1,8 +1,8 @@
 """A process of kiosks: `python -m bench.kiosks`, a Fleet on standard input, its Sats in a file.
 
-Open loop: each user has a moment at which the application is to be sent, whatever became of the users before. They come
-`lead_s` earlier, wait for a free kiosk, show their card, and agree at their moment or, when they are late, at once; what
-is measured runs from that moment, so that being late makes it longer and never shorter.
+Open loop: each user has a moment at which the application is to be sent, whatever became of the users before. They
+come `lead_s` earlier, wait for a free kiosk, show their card, and agree at their moment or, when they are late, at
+once; what is measured runs from that moment, so that being late makes it longer and never shorter.
 """
 
 import sys
@@ -128,9 +128,7 @@ async def run(fleet: Fleet) -> SatDown:
         users = Users(fleet, members)
         cpu_s = time.process_time()
         await users.come(start_us)
-        return SatDown(
-            sat=users.sat, wrong=users.wrong, rechecked=users.rechecked, cpu_s=time.process_time() - cpu_s
-        )
+        return SatDown(sat=users.sat, wrong=users.wrong, rechecked=users.rechecked, cpu_s=time.process_time() - cpu_s)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The certificate service a run measures: made in a directory of its own, started, and what its ledger says after it."""
+"""The certificate service a run measures: made in a directory of its own, started, and what its ledger says then."""
 
 import asyncio
 import time
@@ -17,12 +17,13 @@ from bench.host import cpu_s, family_cpu_s
 from bench.sittings import Person
 from gateway.app.development import SEED, TOWNS, is_made, make_service
 from gateway.app.development_running import Service, running_service
+from gateway.peers.jpki.cards import SUFFIX
 from gateway.peers.municipality import synthetic
+from gateway.peers.municipality.synthetic import RESIDENTS_MIN
 from gateway.store.embedded import EmbeddedPostgres
 from protocol.application import Transition
 
-RESIDENTS: Final = 100
-CARDS: Final = 24
+CARDS: Final = 150
 REFUSED: Final = frozenset({2, 3, 5, 8})
 """Test cases that get no 住民票 at a kiosk: protected, about to move, a name too long, a child."""
 SETTLED_S_MAX: Final = 90.0
@@ -45,11 +46,12 @@ class Money(msgspec.Struct, frozen=True, kw_only=True):
     open_incidents: int
 
 
-def make(data: Path, *, workers: int, kiosks: int, say: Callable[[str], None]) -> None:
-    """Make the service unless it is there already. Raises: errors of the parts."""
+def make(data: Path, *, workers: int, kiosks: int, cards: int, say: Callable[[str], None]) -> None:
+    """Make the service unless it is there already. cards: of each municipality. Raises: errors of the parts."""
     if is_made(data):
         return
-    make_service(data, say=say, workers=workers, kiosks=kiosks, cards=CARDS, residents=RESIDENTS)
+    residents = max(cards, RESIDENTS_MIN)
+    make_service(data, say=say, workers=workers, kiosks=kiosks, cards=cards, residents=residents)
     with EmbeddedPostgres(data / "centre" / "postgres") as server:
         asyncio.run(make_segments(server.dsn()))
 
@@ -59,14 +61,19 @@ def kiosks_of(data: Path) -> list[Path]:
     return sorted(path.parent for path in (data / "operator" / "kiosks").glob("*/kiosk.toml"))
 
 
-def people() -> list[Person]:
+def cards_of(data: Path) -> int:
+    """How many residents of each municipality have a card."""
+    return min(len(list((data / "centre" / "jpki" / "cards").glob(f"{town.party}-*{SUFFIX}"))) for town in TOWNS)
+
+
+def people(cards: int) -> list[Person]:
     """Everyone with a card who gets a 住民票, the municipalities in turn."""
     found = []
     towns = {
-        town: synthetic.make(place=town.name_ja, count=RESIDENTS, seed=SEED, today=date(2026, 1, 1))[0]
+        town: synthetic.make(place=town.name_ja, count=max(cards, RESIDENTS_MIN), seed=SEED, today=date(2026, 1, 1))[0]
         for town in TOWNS
     }
-    for number in range(CARDS):
+    for number in range(cards):
         if number in REFUSED:
             continue
         for town, residents in towns.items():

@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
@@ -32,6 +33,8 @@ from protocol.issuance import Authenticate, KioskSession, Statement, session_to_
 from protocol.keys import Algorithm, PublicKey, PublicKeyInvalid, SignatureInvalid
 
 SERIAL_BYTES: Final = 20  # RFC 5280, 4.1.2.2
+ANCHOR_SETS_MAX: Final = 64
+"""Of operators and of card authorities, proven and kept."""
 RSA_BITS: Final = 2048
 RSA_EXPONENT: Final = 65537
 
@@ -98,10 +101,17 @@ def _p256(key: ec.EllipticCurvePublicKey) -> PublicKey:
     return PublicKey(Algorithm.ES256, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
+@lru_cache(maxsize=ANCHOR_SETS_MAX)
+def _trusted(anchors: tuple[x509.Certificate, ...]) -> TrustAnchors:
+    """The same few sets come with every session, and proving their self-signatures costs as much as one. Raises:
+    AnchorsError."""
+    return TrustAnchors.of(anchors)
+
+
 def _require_kiosk(body: Authenticate, signed: bytes, *, anchors: Sequence[x509.Certificate], now: datetime) -> None:
     session = body.session
     try:
-        name, leaf = verify_line_name(body.kiosk_certificate, anchors=TrustAnchors.of(anchors), usage="client", now=now)
+        name, leaf = verify_line_name(body.kiosk_certificate, anchors=_trusted(tuple(anchors)), usage="client", now=now)
         key = leaf.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise SessionRefused(SessionReason.KIOSK_CERTIFICATE, "the kiosk's key is not on the curve P-256")
@@ -121,7 +131,7 @@ def _card(der: bytes, *, anchors: Sequence[x509.Certificate], now: datetime) -> 
         leaf = parse_certificate(der)
         if now > leaf.not_valid_after_utc:
             raise SessionRefused(SessionReason.CARD_EXPIRED, "the certificate on the card has ended")
-        path = _verified_path(leaf, TrustAnchors.of(anchors), now)
+        path = _verified_path(leaf, _trusted(tuple(anchors)), now)
         _require_card_key(leaf)
         if not 0 < leaf.serial_number < 1 << 8 * SERIAL_BYTES:
             raise SessionRefused(SessionReason.CARD_CERTIFICATE, f"the serial is not of 1 to {SERIAL_BYTES} octets")

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import httpx
@@ -34,6 +35,8 @@ from certs.errors import CardRevoked, CardUnverifiable
 GOOD_FOR: Final = timedelta(seconds=60)
 """How long GOOD is taken as said, at most."""
 CARDS_CACHED_MAX: Final = 4096
+APPOINTMENTS_MAX: Final = 64
+"""Responder certificates whose proof is kept."""
 LIST_AGE_MAX: Final = timedelta(hours=24)
 """An older list decides nothing, whatever it says of its next update."""
 ANSWER_AGE_MAX: Final = timedelta(hours=24)
@@ -308,15 +311,18 @@ def _is_responder(response: ocsp.OCSPResponse, certificate: x509.Certificate) ->
 
 
 def _is_appointed(candidate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> bool:
+    return candidate.not_valid_before_utc <= now <= candidate.not_valid_after_utc and _was_appointed(candidate, issuer)
+
+
+@lru_cache(maxsize=APPOINTMENTS_MAX)
+def _was_appointed(candidate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whatever the time: the same certificate comes with every answer, and its proof does not change."""
     try:
         candidate.verify_directly_issued_by(issuer)
         purposes = candidate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except (InvalidSignature, x509.ExtensionNotFound, *PARSE_ERRORS):
         return False
-    return (
-        ExtendedKeyUsageOID.OCSP_SIGNING in purposes
-        and candidate.not_valid_before_utc <= now <= candidate.not_valid_after_utc
-    )
+    return ExtendedKeyUsageOID.OCSP_SIGNING in purposes
 
 
 def _proven_list(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> _List | None:

@@ -30,18 +30,16 @@ left join lateral (
 ) c on true
 order by q.o
 """  # noqa: S608  only our own constant is set in
-_APPLICATIONS: Final = """
-select a.application, a.operator, a.kiosk, a.municipality, a.card_type, a.pseudonym, a.kiosk_key, a.expires_at_us
-from unnest($1::bytea[]) as q (application)
-cross join lateral (select * from issuance.application a where a.application = q.application limit 1) a
-"""
-_EVENTS: Final = """
-select e.application, e.transition, e.stream, e.height, e.idx, e.at_us, e.request, e.answer, e.fee_yen,
+_STATES: Final = """
+select a.application, a.operator, a.kiosk, a.municipality, a.card_type, a.pseudonym, a.kiosk_key, a.expires_at_us,
+  e.transition, e.stream, e.height, e.idx, e.at_us, e.request, e.answer, e.fee_yen,
   e.commission_yen, e.terms, e.copies, e.yen, e.commission, e.deposited_at_us, e.store_day, e.store, e.place,
   e.counterparty
 from unnest($1::bytea[]) as q (application)
-cross join lateral (select * from issuance.event e where e.application = q.application limit 32) e
+cross join lateral (select * from issuance.application a where a.application = q.application limit 1) a
+left join lateral (select * from issuance.event e where e.application = q.application limit 32) e on true
 """
+_APPLICATION_COLUMNS: Final = 8
 _PARTS: Final = """
 select substring(d.sealed from q.first for q.size)
 from unnest($1::bytea[], $2::int[], $3::int[]) with ordinality as q (application, first, size, o)
@@ -175,14 +173,15 @@ class IssuanceStore:
         if not applications:
             return {}
         wanted = list(applications)
-        # Events last: one that is committed in between is seen, and its application is there already.
-        found: dict[bytes, tuple[ApplicationRow, list[EventRow]]] = {
-            row[0]: (ApplicationRow(*row), []) for row in await self._database.fetch(_APPLICATIONS, wanted)
-        }
-        events: list[EventRow] = [EventRow(*row) for row in await self._database.fetch(_EVENTS, wanted)]
-        for event in events:
-            if event.application in found:
-                found[event.application][1].append(event)
+        found: dict[bytes, tuple[ApplicationRow, list[EventRow]]] = {}
+        # One statement, and so one snapshot: an application and its events as one moment had them.
+        for row in await self._database.fetch(_STATES, wanted):
+            columns = tuple(row)
+            application = columns[0]
+            if application not in found:
+                found[application] = (ApplicationRow(*columns[:_APPLICATION_COLUMNS]), [])
+            if columns[_APPLICATION_COLUMNS] is not None:
+                found[application][1].append(EventRow(application, *columns[_APPLICATION_COLUMNS:]))
         return found
 
     async def authentications(self, applications: Sequence[bytes]) -> dict[bytes, bytes]:

@@ -45,7 +45,11 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def visit(
-    kiosk: Kiosk, wish: Wish, *, end: bool = True, agree_when: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint
+    kiosk: Kiosk,
+    wish: Wish,
+    *,
+    end: bool = True,
+    agree_when: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint,
 ) -> Seen:
     """Sit a sitting, from START back to it (unless not `end`, or the kiosk is out of order then).
 
