@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DATA   ?= sekisho-demo
 
-.PHONY: help demo test check format bench bench-inquiry faults components clean
+.PHONY: help demo test check format bench bench-inquiry bench-issuance faults faults-issuance components clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
@@ -16,7 +16,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP) ## start the inquiry centre with synthetic residents and ask it
+demo: $(STAMP) ## start both centres with synthetic residents, ask, and issue certificates at a kiosk
 	@exec $(BIN)/sekisho demo --data $(DATA)
 
 components: $(STAMP) ## install the Debian packages the tests use for real components, where allowed
@@ -41,8 +41,14 @@ bench: $(STAMP) ## measure; writes bench/out/latest.json
 bench-inquiry: $(STAMP) ## measure a register of 1,000,000: loading, search by name, look-up by code beside it
 	@$(BIN)/python -m bench.inquiry
 
+bench-issuance: $(STAMP) ## measure certificates: a steady rate, more, a burst, the renderer; writes bench/out/issuance.json
+	@$(BIN)/python -m bench.issuance
+
 faults: $(STAMP) components ## kill workers and cut commits under load, at full length (minutes)
 	@SEKISHO_FAULTS=full $(BIN)/python -m pytest tests/app/test_killed_workers.py tests/app/test_cut_commits.py
+
+faults-issuance: $(STAMP) components ## kill relay, workers, municipalities and kiosks at random for five minutes under load
+	@SEKISHO_FAULTS=full $(BIN)/python -m pytest tests/service/test_killed_parts.py
 
 clean: ## remove what was set up in the checkout
 	rm -rf $(VENV) build bench/out sekisho-demo *.egg-info
