@@ -26,7 +26,11 @@ class SimulatedCoinSlot:
         self._durable = durable
         self._held: dict[str, int] = {}
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        for line in path.read_bytes().splitlines():
+        data = path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):  # torn by a power cut: that step never happened
+            os.ftruncate(self._fd, whole)
+        for line in data[:whole].splitlines():
             kept = msgspec.json.decode(line, type=_Kept)
             self._held[kept.slip] = kept.yen
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.peers.kiosk.coins import SimulatedCoinSlot
 from gateway.peers.kiosk.errors import JournalDamaged, SetupIncomplete
 from gateway.peers.kiosk.journal import Act, Journal, Line, Trail
 from gateway.peers.kiosk.recovery import Remedy, remedy
@@ -179,3 +180,19 @@ async def test_two_processes_cannot_be_one_kiosk(tmp_path) -> None:
     with Journal(tmp_path / "journal"), pytest.raises(SetupIncomplete, match="another process"):
         Journal(tmp_path / "journal")
     Journal(tmp_path / "journal").close()
+
+
+async def test_a_coin_slots_torn_last_line_never_happened(tmp_path) -> None:
+    path = tmp_path / "coins"
+    slot = SimulatedCoinSlot(path)
+    slot.take(600, "slip-1")
+    slot.take(300, "slip-2")
+    slot.close()
+    whole = path.read_bytes()
+    for torn in range(whole.index(b"\n") + 1, len(whole)):
+        path.write_bytes(whole[:torn])
+        slot = SimulatedCoinSlot(path)
+        assert (slot.holding("slip-1"), slot.holding("slip-2")) == (600, 0)
+        slot.take(300, "slip-2")
+        slot.close()
+        assert path.read_bytes() == whole
