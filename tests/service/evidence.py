@@ -73,9 +73,12 @@ class Dealing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. persons: by municipality and the serial of the card's certificate. begun: the municipality and card
-    serial of each application, as witnessed. entries: the ledger's. noted: reports by municipality. waiting: what
-    had not been delivered or told when everything stopped."""
+    """All of it.
+
+    persons: by municipality and the serial of the card's certificate. begun: the municipality and card serial of each
+    application, as witnessed. entries: the ledger's. booked: copies and yen of each application in the relay's day
+    lines. noted: reports by municipality. waiting: what had not been delivered or told when everything stopped.
+    """
 
     persons: dict[tuple[str, str], Person]
     begun: dict[bytes, tuple[str, str]]
@@ -83,6 +86,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     dealings: dict[bytes, Dealing]
     entries: tuple[CertificateEntry, ...]
     worklist: frozenset[bytes]
+    booked: dict[bytes, tuple[int, int]]
     refused: tuple[str, ...]
     noted: dict[str, tuple[Report, ...]]
     incidents: Counter[str]
@@ -111,6 +115,12 @@ async def collect(data: Path, made: Made) -> Evidence:
     waiting = [f"notice {line.number} of a kiosk" for each in dealings.values() for line in each.trail.untold]
     with open_store(data / "operator" / "relay") as store:
         in_doubt = frozenset(bytes.fromhex(each.application) for each in worklist.in_doubt(store, before_us=_FAR_US))
+        booked = {
+            application: (copies, yen)
+            for application, copies, yen in store.rows(
+                "SELECT application, sum(copies), sum(yen) FROM lines GROUP BY application"
+            )
+        }
         refused = tuple(f"{each.operation} {each.outcome}" for each in worklist.refused(store))
         notices = Counter(" ".join(filter(None, row)) for row in store.rows("SELECT kind, code FROM notices"))
         waiting += [f"{outbox.depth(store).held} notices at the relay"] * bool(outbox.depth(store).held)
@@ -141,6 +151,7 @@ async def collect(data: Path, made: Made) -> Evidence:
         dealings=dealings,
         entries=tuple(each for each in entries if isinstance(each, CertificateEntry)),
         worklist=in_doubt,
+        booked=booked,
         refused=refused,
         noted=noted,
         incidents=Counter(row[0] for row in await made.owner("select kind from issuance.incident")),

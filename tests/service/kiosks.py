@@ -19,13 +19,13 @@ from cryptography import x509
 
 from gateway.app.development import PIN, TOWNS
 from gateway.ops.logs import configure_logging
-from gateway.peers.kiosk.devices import Relay
+from gateway.peers.kiosk.link import RelayLink
 from gateway.peers.kiosk.running import Running, running_kiosk
 from gateway.peers.kiosk.setup import open_kiosk
 from gateway.peers.kiosk.steps import State
 from gateway.peers.kiosk.visit import Wish, visit
 from protocol.certificates import Kind, Option
-from protocol.issuance import Authenticate, Authenticated, KioskEvent
+from protocol.issuance import Authenticate, Authenticated
 from protocol.messages import Operation, decode_body
 from protocol.outcomes import Outcome
 
@@ -76,25 +76,16 @@ def read_seen(kiosk: Path) -> list[Seen]:
     return [msgspec.json.decode(line, type=Seen) for line in path.read_bytes().splitlines()]
 
 
-class Witnessing:
-    """devices.Relay that notes which card's certificate went out with AUTHENTICATE, and which application came back."""
+def witness(link: RelayLink, notebook: Notebook) -> None:
+    """Note from now on which card's certificate goes out with AUTHENTICATE, and which application comes back."""
+    call = link.call
 
-    def __init__(self, inner: Relay, notebook: Notebook) -> None:
-        self._inner = inner
-        self._notebook = notebook
-
-    @property
-    def connected(self) -> bool:
-        """As the real one."""
-        return self._inner.connected
-
-    async def call(self, operation: int, body: bytes, *, request_id: bytes | None = None) -> tuple[int, bytes]:
-        """As the real one."""
-        outcome, answer = await self._inner.call(operation, body, request_id=request_id)
+    async def noted(operation: int, body: bytes, *, request_id: bytes | None = None) -> tuple[int, bytes]:
+        outcome, answer = await call(operation, body, request_id=request_id)
         if operation == Operation.AUTHENTICATE and outcome == Outcome.AUTHENTICATED:
             asked = decode_body(Operation.AUTHENTICATE, body)
             assert isinstance(asked, Authenticate)
-            self._notebook.add(
+            notebook.add(
                 Seen(
                     told=Told.BEGUN,
                     application=msgspec.msgpack.decode(answer, type=Authenticated).application,
@@ -104,9 +95,7 @@ class Witnessing:
             )
         return outcome, answer
 
-    def tell(self, event: KioskEvent) -> None:
-        """As the real one."""
-        self._inner.tell(event)
+    link.call = noted  # type: ignore[method-assign]
 
 
 def wish(chance: random.Random, cards: int) -> Wish:
@@ -134,7 +123,7 @@ async def serve_users(directory: Path, seed: str, cards: int, stopping: trio.Eve
         await trio.sleep(chance.random() * PAGE_S)
 
     async with running_kiosk(open_kiosk(directory), pace=pace) as running:
-        running.kiosk.relay = Witnessing(running.link, notebook)
+        witness(running.link, notebook)
         await running.link.wait_open(CONNECTED_S)
         while not stopping.is_set():
             await _serve_one(running, wish(chance, cards), chance, notebook)

@@ -26,6 +26,7 @@ def wrongs(evidence: Evidence) -> list[str]:
         *_one_document_each(evidence),
         *_completions(evidence),
         *_charges(evidence),
+        *_day_lines(evidence),
         *_nothing_forgotten(evidence),
         *_municipalities(evidence),
         *_rest(evidence),
@@ -146,6 +147,19 @@ def _charges(evidence: Evidence) -> Iterator[str]:
             yield f"{application.hex()}: {copies} copies, charged {yen[application]} and {commission[application]}"
         if dealing is not None and dealing.held_yen != copies * FEE:
             yield f"{application.hex()}: {copies} copies, and the coin slot keeps {dealing.held_yen}"
+
+
+def _day_lines(evidence: Evidence) -> Iterator[str]:
+    """What the relay books for its stores (取扱い実績) is what the ledger has of each application."""
+    copies: Counter[bytes] = Counter()
+    yen: Counter[bytes] = Counter()
+    for application, entries in _money(evidence).items():
+        copies[application] += sum(entry.delivery.copies for entry in entries if entry.delivery)
+        yen[application] += sum(entry.yen for entry in entries)
+    for application in copies.keys() | evidence.booked.keys():
+        booked = evidence.booked.get(application, (0, 0))
+        if booked != (copies[application], yen[application]):
+            yield f"{application.hex()}: the relay booked {booked}, the ledger {copies[application], yen[application]}"
 
 
 def _nothing_forgotten(evidence: Evidence) -> Iterator[str]:

@@ -70,6 +70,7 @@ SOUND = Evidence(
         entry(VOIDED, Transition.ERASED, 0),
     ),
     worklist=frozenset(),
+    booked={DELIVERED: (COPIES, COPIES * FEE)},
     refused=(),
     noted={TOWN: (report(1, DELIVERED, Transition.COMPLETED, COPIES), report(2, VOIDED, Transition.VOIDED, 0))},
     incidents=Counter(late=1),
@@ -126,6 +127,10 @@ HARMS: dict[str, tuple[Callable[[], Evidence], str]] = {
         lambda: replace(SOUND, dealings={**SOUND.dealings, VOIDED: dealing(VOIDED, 2, FEE)}), "the coin slot keeps",
     ),
     "paid and forgotten": (lambda: with_entries(without=SOUND.entries[1]), "paid and forgotten"),
+    "a day line too few": (lambda: replace(SOUND, booked={}), "the relay booked (0, 0)"),
+    "a day line too many": (
+        lambda: replace(SOUND, booked={**SOUND.booked, VOIDED: (1, FEE)}), "the relay booked (1, 300)",
+    ),
     "not erased": (lambda: with_entries(without=SOUND.entries[2]), "erased 0 times"),
     "a gap in a list": (lambda: replace(SOUND, noted={TOWN: SOUND.noted[TOWN][1:]}), "have a gap"),
     "a shorter list": (lambda: replace(SOUND, noted={TOWN: SOUND.noted[TOWN][:1]}), "its list is not the ledger's"),
