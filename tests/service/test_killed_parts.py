@@ -17,14 +17,18 @@ from pathlib import Path
 import pytest
 import trio
 
-from gateway.app.development import TOWNS
+from gateway.app.development import PIN, TOWNS
 from gateway.app.development_running import Service, running_service
-from gateway.peers.relay import outbox
+from gateway.peers.kiosk.running import running_kiosk
+from gateway.peers.kiosk.setup import open_kiosk
+from gateway.peers.kiosk.visit import Wish, visit
+from gateway.peers.relay import outbox, worklist
 from gateway.peers.relay.store import open_store
+from protocol.application import Transition
 from tests.kit.centre import fetched, standing
 from tests.service.conftest import CARDS, FULL
 from tests.service.evidence import OWED, collect
-from tests.service.kiosks import SEEN, ready
+from tests.service.kiosks import SEEN, Notebook, ready, witness
 from tests.service.proof import printed, wrongs
 
 SEED = os.environ.get("SEKISHO_SEED", "1")
@@ -161,10 +165,24 @@ async def chaos(data: Path, service: Service, fleets: list[Fleet], chance: rando
     return kills
 
 
-def delivered(data: Path) -> bool:
-    """Whether the relay holds nothing."""
+async def settled(data: Path, service: Service) -> None:
+    """Wait until the relay holds nothing, and the centre owes no municipality a report."""
+
+    def delivered() -> bool:
+        with open_store(data / "operator" / "relay") as store:
+            return outbox.depth(store).held == 0
+
+    async def told() -> bool:
+        return not await fetched(service.centre.database.owner, OWED)
+
+    await until(delivered, SETTLE_S, "the relay's outbox empties")
+    await until(told, SETTLE_S, "the municipalities are told")
+
+
+def in_doubt(data: Path) -> list[str]:
+    """Paid applications without an outcome, as the relay has them."""
     with open_store(data / "operator" / "relay") as store:
-        return outbox.depth(store).held == 0
+        return [each.application for each in worklist.in_doubt(store, before_us=1 << 60)]
 
 
 @pytest.mark.trio
@@ -179,8 +197,7 @@ async def test_killing_any_part_under_load_leaves_every_account_the_same(
             kills = await chaos(data, service, fleets, chance)
             for fleet in fleets:
                 await fleet.finish()
-        await until(lambda: delivered(data), SETTLE_S, "the relay's outbox empties")
-        await until(lambda: told(service), SETTLE_S, "the municipalities are told")
+        await settled(data, service)
     with standing(data / "centre") as made:
         evidence = await collect(data, made)
     verified = await trio.run_process(
@@ -199,7 +216,35 @@ async def test_killing_any_part_under_load_leaves_every_account_the_same(
     assert len(printed(evidence)) >= len(PARTS)
 
 
-async def told(service: Service) -> bool:
-    """Whether the centre owes no municipality a report."""
-    owed = await fetched(service.centre.database.owner, OWED)
-    return not owed
+@pytest.mark.trio
+async def test_a_kiosk_that_stays_away_after_the_payment_is_settled_from_the_worklist_and_once(
+    service_copy: Path,
+) -> None:
+    data = service_copy
+    kiosk, relay = data / "operator" / "kiosks" / "kiosk-1", data / "operator" / "relay"
+    wished = Wish(card="chiba-0", pin=PIN, municipality=TOWNS[0].code, kind="juminhyo")
+    async with running_service(data) as service:
+        async with trio.open_nursery() as nursery, running_kiosk(open_kiosk(kiosk), pace=trio.sleep_forever) as running:
+            witness(running.link, Notebook(kiosk / SEEN))
+            await running.link.wait_open(20)
+            nursery.start_soon(visit, running.kiosk, wished)
+            await until(lambda: bool(in_doubt(data)), 30, "the relay hears of the money")
+            nursery.cancel_scope.cancel()  # with the page still inside
+        (application,) = in_doubt(data)
+        await trio.run_process(
+            [
+                sys.executable, "-m", "gateway.cli", "relay", "worklist", "resolve", application, "--data", str(relay),
+                "--ground", "staff", "--slip", "R-000123",
+            ]
+        )  # fmt: skip
+        await settled(data, service)
+        assert in_doubt(data) == []
+        async with running_kiosk(open_kiosk(kiosk)) as running:  # back after all: its journal says to give back, too
+            await running.kiosk.settling.delivered()
+        await settled(data, service)
+    with standing(data / "centre") as made:
+        evidence = await collect(data, made)
+    assert wrongs(evidence) == []
+    assert printed(evidence) == set()
+    told = [each for reports in evidence.noted.values() for each in reports]
+    assert [(each.application.hex(), each.transition) for each in told] == [(application, Transition.VOIDED)]
