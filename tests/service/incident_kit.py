@@ -322,7 +322,7 @@ async def sit(member: Member, wish: Wish, *, witness: Witness | None = None) -> 
 
 def assert_turned_away(sat: Sat, trouble: str) -> None:
     """No paper, no money, and words that say nothing of the cause and that nothing was charged."""
-    assert (sat.seen.state, sat.seen.trouble) == (State.REFUSED, trouble)
+    assert (sat.seen.state, sat.seen.trouble) == (State.REFUSED, trouble), (sat.seen.state, sat.seen.trouble)
     assert (sat.papers, sat.yen, sat.seen.pages) == (0, 0, ())
     words = trouble_words(sat.seen.trouble)
     assert "手数料はいただいていません" in words.remedy_ja
