@@ -165,7 +165,7 @@ async def test_an_old_document_replayed_in_place_of_the_new_is_refused_by_the_ki
 @pytest.mark.trio
 async def test_two_kiosks_documents_swapped_are_refused_by_both(front_reset: Field) -> None:
     field = front_reset
-    others: dict[bytes, bytes] = {}
+    issued: dict[bytes, Result] = {}
     both = trio.Event()
 
     async def swap(liar: Liar, request: Request) -> Result:
@@ -174,15 +174,14 @@ async def test_two_kiosks_documents_swapped_are_refused_by_both(front_reset: Fie
             return await liar.line.ask_once(request)
         application = decode_body(request.operation, request.body).application
         if request.operation == Operation.DOCUMENT:
-            await liar.line.ask_once(request)
-            others[application] = b""
-            if len(others) == 2:
-                one, two = others
-                others.update({one: two, two: one})
+            issued[application] = await liar.line.ask_once(request)
+            if len(issued) == 2:
                 both.set()
             await both.wait()
-        result = await liar.ask(request.operation, altered(request, application=others[application]).body)
-        return replace(result, request=request)
+        [other] = set(issued) - {application}
+        if request.operation == Operation.DOCUMENT:
+            return issued[other]
+        return await liar.ask(request.operation, altered(request, application=other).body)
 
     async with field.front(2, line=lambda line: Liar(line, swap)) as (members, _):
         before = [field.relay_faults(f"kiosk-{n}", "document-manifest-binding") for n in (1, 2)]

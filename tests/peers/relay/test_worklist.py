@@ -202,6 +202,12 @@ def test_a_fault_is_noticed_when_it_begins_and_ends(store: Store) -> None:
     ]  # fmt: skip
 
 
+def test_every_document_that_a_kiosk_refuses_makes_a_notice_whatever_it_told_before(store: Store) -> None:
+    for _ in range(2):
+        relay.note(store, event(KioskFact.FAULT, detail="document-pages"), caller=kiosk(), now_us=NOW_US)
+    assert [one.code for one in notices.unacknowledged(store, limit=9)] == ["document-pages"] * 2
+
+
 def test_an_application_that_came_to_nothing_is_forgotten_and_no_other(store: Store) -> None:
     idle, dealt, told = begun(store, new_application()), paid(store), begun(store, new_application())
     take(store, erase(told))
