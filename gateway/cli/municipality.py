@@ -10,6 +10,7 @@ import msgspec
 import trio
 
 from gateway.cli.receipt import jst
+from gateway.collector import settle_collector
 from gateway.ops.logs import configure_logging
 from gateway.peers.municipality import journal, records
 from gateway.peers.municipality import reports as noted
@@ -109,7 +110,9 @@ async def _serve(data: Path, port: int | None) -> None:
                 except* OSError as errors:
                     raise SetupIncomplete("cannot listen at this port; choose another --port") from errors
 
-            click.echo(f"issuing server: port {await nursery.start(run)}; Ctrl-C ends")
+            bound = await nursery.start(run)
+            settle_collector()
+            click.echo(f"issuing server: port {bound}; Ctrl-C ends")
             async for _ in signals:
                 break
             stop.set()

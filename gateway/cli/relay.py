@@ -10,6 +10,7 @@ import msgspec
 import trio
 
 from gateway.cli.receipt import jst
+from gateway.collector import settle_collector
 from gateway.line.dial import LineClient
 from gateway.ops.logs import configure_logging
 from gateway.peers.relay import outbox, registry, totals, worklist
@@ -97,6 +98,7 @@ async def _serve(data: Path, port: int | None, page_port: int | None, line_port:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             ports = await nursery.start(run)
+            settle_collector()
             click.echo(f"kiosks: port {ports.line}; page: http://127.0.0.1:{ports.page}/; Ctrl-C ends")
             async for _ in signals:
                 break
