@@ -31,7 +31,7 @@ class InquiryService:
     """gateway.service.service.Service of a centre of role inquiry."""
 
     search_rest = 15
-    """A search by name costs several times what a look-up by code costs, and must not slow those by more than a tenth."""
+    """A search by name costs several times a look-up by code, and must not slow those by more than a tenth."""
 
     def __init__(
         self,
