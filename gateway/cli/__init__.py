@@ -4,6 +4,7 @@ Errors of the packages become one line on standard error and exit status 1; a de
 """
 
 import importlib
+import io
 import sys
 from typing import Final
 
@@ -87,6 +88,7 @@ def root() -> None:
 
 def main() -> None:
     """Entry point of the `sekisho` command."""
+    _write_whole()
     try:
         root(prog_name="sekisho")
     except Exception as error:
@@ -96,6 +98,17 @@ def main() -> None:
         for leaf in leaves:
             click.echo(f"Error: {leaf}", err=True)
         sys.exit(1)
+
+
+def _write_whole() -> None:
+    """Buffer standard output where PYTHONUNBUFFERED took its buffer away.
+
+    Without one, Python drops what a write left over, and the kernel writes less than it is given while it takes an
+    io_uring of uvloop's down: a long answer into a pipe ended after 64 KiB, with exit status 0.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.RawIOBase):
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(sys.stdout.detach()), encoding, errors, line_buffering=True)
 
 
 def is_known(error: BaseException) -> bool:

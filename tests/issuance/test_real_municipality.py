@@ -134,7 +134,6 @@ def world(tmp_path_factory):
     """Authorities, cards and a prepared municipality, of a code whose check digit a directory takes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kit, "CODE", "999997")
-        patch.setattr(kit, "FAST_CARDS", 3)
         yield kit.make_world(tmp_path_factory.mktemp("world"))
 
 

@@ -13,6 +13,7 @@ Source: 000仕3, 000仕13; 000別1-1, 2, 4; DESIGN 10.
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -43,6 +44,7 @@ RETRY_S_MAX: Final = 1.0
 SENT_AGAIN: Final = frozenset({Outcome.DRAINING, Outcome.BUSY, Outcome.UNAVAILABLE, Outcome.PENDING})
 """Sent again here, under the same id, while the deadline lasts. CARD_UNVERIFIABLE and DOCUMENT_WITHHELD are not: that
 is the user's to decide at the kiosk."""
+KEYS_HELD_MAX: Final = 4096
 MARGIN_S: Final = 0.1
 """An answer leaves so long before the kiosk's deadline."""
 DOCUMENT_FAULT: Final = "document-"
@@ -87,7 +89,7 @@ class Relay:
             caller = self._caller(name)
             if caller is None or key_id != caller.kiosk:
                 return None
-            return PublicKey(Algorithm.ES256, caller.spki)
+            return _key(caller.spki)
         except (KeysError, StoreFailed):
             return None
 
@@ -212,6 +214,12 @@ class Relay:
             lambda store: notices.add(store, kind, kiosk=caller.kiosk, store_id=caller.store, now_us=now_us)
         )
         self._noticed()
+
+
+@lru_cache(maxsize=KEYS_HELD_MAX)
+def _key(spki: bytes) -> PublicKey:
+    """Each frame asks for its kiosk's key, and reading one costs as much as verifying with it. Raises: KeysError."""
+    return PublicKey(Algorithm.ES256, spki)
 
 
 def note(store: Store, event: issuance.KioskEvent, *, caller: Kiosk, now_us: int) -> None:
