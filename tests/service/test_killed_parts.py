@@ -108,7 +108,7 @@ async def fleets_of(data: Path) -> AsyncIterator[list[Fleet]]:
 
 
 def hasten_relay(data: Path) -> None:
-    """Let the relay hold a paid application in doubt after a second, so that kiosks that start again find its doings."""
+    """A paid application is in doubt after a second, so that kiosks that start again find the relay's doings."""
     settings = data / "operator" / "relay" / "relay.toml"
     text = settings.read_text(encoding="utf-8")
     hastened = re.sub(r"(?m)^in_doubt_after_s = \d+$", "in_doubt_after_s = 1", text)
