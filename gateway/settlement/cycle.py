@@ -1,7 +1,8 @@
 """Every date of a period's settlement, in order, each with the rule that set it. Pure.
 
 The rules below are those of the two model agreements of the certificate service, the operator's (000) and the city's
-(001), whose months run together. A contract's own file may say otherwise (gateway.settlement.toml, `[[terms.date]]`).
+(001), whose months run together. A contract's own file may say otherwise (`[[terms.claim.date]]`, as
+gateway.settlement.toml reads it).
 
 Decisions where the agreements conflict or are silent:
 - The day of disclosure is not given, only that it comes before the 8th (000仕4-2). It is the first day of the month on
@@ -39,19 +40,22 @@ class Step(StrEnum):
     MUNICIPAL_PAYMENT = "municipal-payment"
 
 
-class DateRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DateRule(DueRule, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The rule of a step."""
 
     step: Step
-    rule: DueRule
 
 
 class StepDate(msgspec.Struct, frozen=True, kw_only=True):
     """A step and its date; due is None as long as it hangs on a receipt that has not happened."""
 
-    step: Step
-    rule: DueRule
+    rule: DateRule
     due: Due | None
+
+    @property
+    def step(self) -> Step:
+        """Whose date it is."""
+        return self.rule.step
 
 
 class Cycle(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,75 +78,69 @@ BANKS_BACK_DECIDED: Final = Turn(calendar=CalendarName.BANKS, direction=Directio
 MODEL_CYCLE: Final[tuple[DateRule, ...]] = (
     DateRule(
         step=Step.CLOSE,
-        rule=DueRule(when=DayOfMonth(months=0, day=LAST), clause="000契13-2, 000仕4-1, 001-4-1", sense=Sense.ON),
+        when=DayOfMonth(months=0, day=LAST),
+        clause="000契13-2, 000仕4-1, 001-4-1",
+        sense=Sense.ON,
     ),
     DateRule(
         step=Step.DISCLOSE,
-        rule=DueRule(
-            when=DayOfMonth(months=1, day=1),
-            clause="000仕4-2, 001-4-2",
-            turn=OFFICE_FORWARD_DECIDED,
-            note_ja="開示日の定めがないため、翌月最初の開庁日とする",
-            note_en="no day is given; the first open day of the month was decided",
-        ),
+        when=DayOfMonth(months=1, day=1),
+        clause="000仕4-2, 001-4-2",
+        turn=OFFICE_FORWARD_DECIDED,
+        note_ja="開示日の定めがないため、翌月最初の開庁日とする",
+        note_en="no day is given; the first open day of the month was decided",
     ),
     DateRule(
         step=Step.RECONCILE,
-        rule=DueRule(when=DayOfMonth(months=1, day=8), clause="000仕4-2, 001-4-2", turn=OFFICE_BACK),
+        when=DayOfMonth(months=1, day=8),
+        clause="000仕4-2, 001-4-2",
+        turn=OFFICE_BACK,
     ),
     DateRule(
         step=Step.CONFIRM,
-        rule=DueRule(
-            when=DayOfMonth(months=1, day=9),
-            clause="000仕4-3, 001-4-3",
-            turn=OFFICE_BACK,
-            note_ja="001-4-3に休日の定めがないため、000仕4-3による",
-            note_en="001-4-3 has no holiday rule; that of 000仕4-3 holds for the same data",
-        ),
+        when=DayOfMonth(months=1, day=9),
+        clause="000仕4-3, 001-4-3",
+        turn=OFFICE_BACK,
+        note_ja="001-4-3に休日の定めがないため、000仕4-3による",
+        note_en="001-4-3 has no holiday rule; that of 000仕4-3 holds for the same data",
     ),
     DateRule(
         step=Step.FETCH,
-        rule=DueRule(when=DayOfMonth(months=1, day=10), clause="001-4-4", sense=Sense.FROM),
+        when=DayOfMonth(months=1, day=10),
+        clause="001-4-4",
+        sense=Sense.FROM,
     ),
     DateRule(
         step=Step.INVOICE,
-        rule=DueRule(
-            when=DayOfMonth(months=1, day=15),
-            clause="000仕4-4, 000契13-2",
-            turn=OFFICE_BACK_DECIDED,
-            note_ja="休日の定めがないため、直前の開庁日までに送付する",
-            note_en="no holiday rule; sent by the last open day before",
-        ),
+        when=DayOfMonth(months=1, day=15),
+        clause="000仕4-4, 000契13-2",
+        turn=OFFICE_BACK_DECIDED,
+        note_ja="休日の定めがないため、直前の開庁日までに送付する",
+        note_en="no holiday rule; sent by the last open day before",
     ),
     DateRule(
         step=Step.MUNICIPAL_INVOICE,
-        rule=DueRule(
-            when=DayOfMonth(months=1, day=15),
-            clause="001-4-5",
-            turn=OFFICE_BACK_DECIDED,
-            note_ja="休日の定めがないため、直前の開庁日までに送付する",
-            note_en="no holiday rule; sent by the last open day before",
-        ),
+        when=DayOfMonth(months=1, day=15),
+        clause="001-4-5",
+        turn=OFFICE_BACK_DECIDED,
+        note_ja="休日の定めがないため、直前の開庁日までに送付する",
+        note_en="no holiday rule; sent by the last open day before",
     ),
     DateRule(
         step=Step.PAYMENT,
-        rule=DueRule(
-            when=DayOfMonth(months=1, day=20),
-            clause="000仕4-5, 000契13-3",
-            turn=BANKS_FORWARD,
-            note_ja="000契13-3の「当月20日」は、000仕4-5の対象期間の翌月20日と読む",
-            note_en="the 20th of 000契13-3 is read as that of 000仕4-5, of the month after the period",
-        ),
+        when=DayOfMonth(months=1, day=20),
+        clause="000仕4-5, 000契13-3",
+        turn=BANKS_FORWARD,
+        note_ja="000契13-3の「当月20日」は、000仕4-5の対象期間の翌月20日と読む",
+        note_en="the 20th of 000契13-3 is read as that of 000仕4-5, of the month after the period",
     ),
     DateRule(
         step=Step.MUNICIPAL_PAYMENT,
-        rule=DueRule(
-            when=DayOfMonth(months=1, day=LAST),
-            clause="001-4-6",
-            turn=BANKS_BACK_DECIDED,
-            note_ja="休日の定めがないため、直前の金融機関営業日に支払う。月末より後にはしない",
-            note_en="no holiday rule; paid on the last bank day on or before it, never later",
-        ),
+        when=DayOfMonth(months=1, day=LAST),
+        clause="001-4-6",
+        turn=BANKS_BACK_DECIDED,
+        note_ja="休日の定めがないため、直前の金融機関営業日に支払う。月末より後にはしない",
+        note_en="no holiday rule; paid on the last bank day on or before it, never later",
     ),
 )
 """The month of 000 and 001."""
@@ -160,5 +158,5 @@ def _dates(
     rules: Sequence[DateRule], period: Period, calendars: Calendars, received: date | None
 ) -> Iterable[StepDate]:
     for each in rules:
-        at = due(each.rule, period=period, received=received, calendars=calendars)
-        yield StepDate(step=each.step, rule=each.rule, due=at)
+        at = due(each, period=period, received=received, calendars=calendars)
+        yield StepDate(rule=each, due=at)

@@ -12,15 +12,16 @@ Thirty days are counted in two ways. 「受けた日から起算して」 (000�
 
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from gateway.settlement.calendars import CalendarName, Calendars, Closure
 from gateway.settlement.periods import Period, last_of_month, shift_months
 
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 LAST: Final = 31
-"""The day of the month that means its last day, however long it is."""
+"""The day that is the last of any month, however long it is."""
 
 
 class Anchor(StrEnum):
@@ -62,17 +63,17 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class DayOfMonth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="day"):
-    """A day of a month. months: after the anchor's month; day: 1 to 28, or LAST for the month's last."""
+    """A day of a month. months: after the anchor's month; day: 1 to 31, in a shorter month its last; LAST: always."""
 
-    months: int
-    day: int
+    months: Annotated[int, msgspec.Meta(ge=0, le=24)]
+    day: Annotated[int, msgspec.Meta(ge=1, le=LAST)]
     anchor: Anchor = Anchor.PERIOD
 
 
 class DaysFrom(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="days"):
     """A number of days from the anchor's day. first_day_counts: whether that day is the first of them."""
 
-    days: int
+    days: Annotated[int, msgspec.Meta(ge=1, le=366)]
     first_day_counts: bool
     anchor: Anchor = Anchor.RECEIPT
 
@@ -84,7 +85,7 @@ class DueRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """When something is due. clause: where it is written; note_ja, note_en: what was decided where sources conflict."""
 
     when: When
-    clause: str
+    clause: Text
     turn: Turn | None = None
     sense: Sense = Sense.BY
     note_ja: str = ""
@@ -137,4 +138,4 @@ def _reckoned(when: When, anchor: date) -> date:
         return anchor + timedelta(days=when.days - when.first_day_counts)
     month = shift_months(anchor, when.months)
     last = last_of_month(month.year, month.month)
-    return last if when.day >= LAST else month.replace(day=when.day)
+    return month.replace(day=min(when.day, last.day))

@@ -2,9 +2,9 @@
 
 000契17, operator to centre: the base is 「その入金された金額」, the fees received at the kiosks and not the net that
 was to be paid (DOMAIN X6). The wording decides, and the same sum on the net is shown beside it. The rate is the one
-that the Minister of Finance sets under the statute (政府契約の支払遅延防止等に関する法律 8条1項); the year has 365 days,
-a leap day or not. Below 100 yen nothing is due, and fractions of 100 yen are dropped. Days of an inspection do not
-count (17-2). The centre names the day of payment and may waive.
+that the Minister of Finance sets under the statute (政府契約の支払遅延防止等に関する法律 8条1項); the year has 365
+days, a leap day or not. Below 100 yen nothing is due, and fractions of 100 yen are dropped. Days of an inspection do
+not count (17-2). The centre names the day of payment and may waive.
 
 003 6-3, prefecture to contractor: 2.5 % a year on what is unpaid, by the same statute. 003 says nothing of the length
 of a year, of the cut below 100 yen or of days that do not count: the statute's cut (8条2項) and a year of 365 days are
@@ -19,10 +19,11 @@ delay: interest on each part is computed by itself.
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
+from gateway.settlement.dates import Text
 from gateway.settlement.errors import InterestInvalid, NoRate
 from gateway.settlement.rounding import cut
 
@@ -49,19 +50,19 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A rate a year and the day it begins. basis_points: of 1/10,000; source: where it was announced."""
 
     valid_from: date
-    basis_points: int
-    source: str
+    basis_points: Annotated[int, msgspec.Meta(ge=0, le=BASIS_POINTS)]
+    source: Text
 
 
 class InterestTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a contract says of late interest. rates: ordered by valid_from; unit_yen: what is below it is cut."""
 
     base: Base
-    clause: str
-    rates: tuple[Rate, ...]
+    clause: Text
+    rates: Annotated[tuple[Rate, ...], msgspec.Meta(min_length=1)]
     rate_day: RateDay = RateDay.CONCLUDED
-    year_days: int = 365
-    unit_yen: int = 100
+    year_days: Annotated[int, msgspec.Meta(ge=365, le=366)] = 365
+    unit_yen: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     note_ja: str = ""
     note_en: str = ""
 
