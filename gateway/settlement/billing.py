@@ -6,8 +6,8 @@ Conflict of 003's price table (DOMAIN V5), and what is done. Its off-day prices 
 tell which day was short or long. So each day is classed by its own minutes, unrounded, for the two daily prices; the
 note is applied to the one price per hour: of days over 8 hours the first 8 cost the daily price, and the minutes above
 them are summed over the month and then rounded. (A reading by which such a day has no daily price but only hours could
-pay less for 8 hours and a minute than for 8 hours.) Note ※2 has no such conflict; its two bands have two prices, so each
-is summed by itself.
+pay less for 8 hours and a minute than for 8 hours.) Note ※2 has no such conflict; its two bands have two prices, so
+each is summed by itself.
 
 超過走行料 is for 月間1,000km以上: the kilometres above 1,000, of which there are none at exactly 1,000.
 """

@@ -71,9 +71,9 @@ class DayOfMonth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class DaysFrom(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="days"):
-    """A number of days from the anchor's day. first_day_counts: whether that day is the first of them."""
+    """A number of days from the anchor's day, 0 for that day. first_day_counts: whether it is the first of them."""
 
-    days: Annotated[int, msgspec.Meta(ge=1, le=366)]
+    days: Annotated[int, msgspec.Meta(ge=0, le=366)]
     first_day_counts: bool
     anchor: Anchor = Anchor.RECEIPT
 

@@ -2,9 +2,9 @@
 
 A contract has dated versions, each with the reference of the written agreement that made it. A version has claims: one
 party asks another for the sum of the claim's items over a span. Parties are roles and never 甲 and 乙, which mean
-another party in every contract. An item is reckoned by a measure and flows from its payer to its payee; one that flows against
-its claim, as a commission that is withheld, takes away from it. So a claim may come out negative, and is then a credit
-notice (DOMAIN X4).
+another party in every contract. An item is reckoned by a measure and flows from its payer to its payee; one that flows
+against its claim, as a commission that is withheld, takes away from it. So a claim may come out negative, and is then a
+credit notice (DOMAIN X4).
 
 Prices are whole yen, tax included. The tax portion is `amount x 10/110` (003単※1); the fraction is dropped, once over a
 claim's taxed items of one supplier and not line by line: the source is silent, and one rounding per invoice and rate is
@@ -47,9 +47,9 @@ class Measure(StrEnum):
 
     AMOUNT: they are yen themselves and are summed: fees received, or what was agreed in the single case. COPY, RECORD:
     they are summed. MONTH: flat, once for every begun month of the span; no readings. HOURS: minutes, summed over the
-    span and only then rounded to hours at 30 (003単※2). DAY: the number of readings, each the minutes of a day, that lie above
-    `above` and not over `up_to`. HOURS_ABOVE: of such days the minutes above `above`, summed and rounded like HOURS.
-    KILOMETRE_ABOVE: their sum above `above`.
+    span and only then rounded to hours at 30 (003単※2). DAY: the number of readings, each the minutes of a day, that
+    lie above `above` and not over `up_to`. HOURS_ABOVE: of such days the minutes above `above`, summed and rounded like
+    HOURS. KILOMETRE_ABOVE: their sum above `above`.
     """
 
     AMOUNT = "amount"

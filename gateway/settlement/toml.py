@@ -1,9 +1,9 @@
 """A contract file: what a person writes of a contract's money, read into a checked Contract or refused with its place.
 
 The tables are those of gateway.settlement.terms: `[contract]` with `[contract.parties]`, and for every version a
-`[[terms]]` with its `[[terms.claim]]`, each with `[[terms.claim.item]]`, `[[terms.claim.date]]` and, where there is any,
-`[terms.claim.interest]` and `[terms.claim.tax]`. A field that is not known is refused, so that a misspelt one is never
-a silent default. Source: deploy/contracts shows every table.
+`[[terms]]` with its `[[terms.claim]]`, each of which has `[[terms.claim.item]]`, `[[terms.claim.date]]` and, where it
+has any, `[terms.claim.interest]` and `[terms.claim.tax]`. A field that is not known is refused, so that a misspelt one
+is never a silent default. Source: deploy/contracts shows every table.
 """
 
 import re
@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.settlement.cycle import Step
+from gateway.settlement.dates import DaysFrom
 from gateway.settlement.errors import TermsInvalid
 from gateway.settlement.terms import Claim, Contract, Item, Measure, Terms
 
@@ -93,13 +94,17 @@ def _check_claim(contract: Contract, terms: Terms, claim: Claim) -> None:
     sides = {claim.payer, claim.payee}
     if len(sides) != 2:
         raise _wrong(at, "payee", "the payer itself", "name the other party's role")
-    for role in sorted(sides):
+    for role in sorted(sides | {item.supplied_by for item in claim.items}):
         if role not in contract.parties:
             raise _wrong(at, "payer", f"nobody is {role.value}", f"add {role.value} to [contract.parties]")
     _unique((item.id for item in claim.items), at, "item.id")
     _unique((rule.step.value for rule in claim.dates), at, "date.step")
     if Step.PAYMENT not in {rule.step for rule in claim.dates} | _municipal(claim):
         raise _wrong(at, "date", "no date of payment", 'add a [[terms.claim.date]] with step = "payment"')
+    for rule in claim.dates:
+        if isinstance(rule.when, DaysFrom) and rule.when.days < rule.when.first_day_counts:
+            where = f"date {rule.step.value}"
+            raise _wrong(at, where, "the first of no days", "give days, or first_day_counts = false")
     for item in claim.items:
         _check_item(f"{at}, item {item.id}", claim, item)
     if claim.interest is not None:
