@@ -39,7 +39,7 @@ class Closure(msgspec.Struct, frozen=True, kw_only=True):
     en: str
 
 
-class Exceptions(msgspec.Struct, frozen=True, kw_only=True):
+class Exceptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Days that differ from a calendar's rule. A day in both is closed."""
 
     closed: frozenset[date] = frozenset()

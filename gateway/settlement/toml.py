@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.settlement.calendars import NO_EXCEPTIONS, Calendars, Exceptions, calendars_with
 from gateway.settlement.cycle import Step
 from gateway.settlement.dates import DaysFrom
 from gateway.settlement.errors import TermsInvalid
@@ -35,32 +36,32 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     terms: list[dict[str, Any]]
 
 
+class _Exceptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    office: Exceptions = NO_EXCEPTIONS
+    banks: Exceptions = NO_EXCEPTIONS
+
+
 def read_contract(file: Path) -> Contract:
     """A contract file. Raises: TermsInvalid naming file, table, field and remedy."""
+    return contract_of(_bytes(file), file=str(file))
+
+
+def read_calendars(file: Path) -> Calendars:
+    """The calendars with the exceptions of a file: `[office]` and `[banks]`, each with closed and opened dates.
+
+    Raises: TermsInvalid.
+    """
+    tables = _tables(_bytes(file), str(file))
     try:
-        with file.open("rb") as opened:
-            data = opened.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise TermsInvalid(
-            file=str(file),
-            table="file",
-            field="path",
-            why=error.strerror or "cannot be read",
-            remedy="give a readable file",
-        ) from error
-    return contract_of(data, file=str(file))
+        read = msgspec.convert(tables, _Exceptions)
+    except msgspec.ValidationError as error:
+        raise _placed(str(error), str(file)) from error
+    return calendars_with(office=read.office, banks=read.banks)
 
 
 def contract_of(data: bytes, *, file: str = "") -> Contract:
     """The contract that a file's bytes say. Raises: TermsInvalid."""
-    if len(data) > FILE_BYTES_MAX:
-        raise TermsInvalid(
-            file=file, table="file", field="size", why="longer than 1 MiB", remedy="give a contract's own file"
-        )
-    try:
-        tables = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise TermsInvalid(file=file, table="file", field="TOML", why=str(error), remedy="mend it") from error
+    tables = _tables(data, file)
     try:
         split = msgspec.convert(tables, _File)
         contract = msgspec.convert({**split.contract, "terms": split.terms}, Contract)
@@ -87,6 +88,26 @@ def check(contract: Contract) -> None:
         _unique((claim.id for claim in terms.claims), f"[[terms]] version {terms.version}", "claim.id")
         for claim in terms.claims:
             _check_claim(contract, terms, claim)
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        why = error.strerror or "cannot be read"
+        raise TermsInvalid(
+            file=str(file), table="file", field="path", why=why, remedy="give a readable file"
+        ) from error
+
+
+def _tables(data: bytes, file: str) -> dict[str, Any]:
+    if len(data) > FILE_BYTES_MAX:
+        raise TermsInvalid(file=file, table="file", field="size", why="longer than 1 MiB", remedy="give a smaller file")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise TermsInvalid(file=file, table="file", field="TOML", why=str(error), remedy="mend it") from error
 
 
 def _check_claim(contract: Contract, terms: Terms, claim: Claim) -> None:
