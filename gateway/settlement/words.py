@@ -33,16 +33,18 @@ _SENSES: Final = {Sense.ON: ("", "on "), Sense.BY: ("まで", "by "), Sense.FROM
 
 def rule_ja(rule: DueRule) -> str:
     """A rule in Japanese: 翌月8日まで。センターの休日のときは直前の営業日."""
-    return f"{_when_ja(rule.when)}{_SENSES[rule.sense][0]}{_turn_ja(rule.turn)}"
+    within = isinstance(rule.when, DaysFrom) and rule.when.days > 0
+    return f"{_when_ja(rule.when)}{'以内' if within else _SENSES[rule.sense][0]}{_turn_ja(rule.turn)}"
 
 
 def rule_en(rule: DueRule) -> str:
     """A rule in English: by the 8th of the next month; if the office is closed, the last open day before."""
-    return f"{_SENSES[rule.sense][1]}{_when_en(rule.when)}{_turn_en(rule.turn)}"
+    within = isinstance(rule.when, DaysFrom) and rule.when.days > 0
+    return f"{'within ' if within else _SENSES[rule.sense][1]}{_when_en(rule.when)}{_turn_en(rule.turn)}"
 
 
 def moved_ja(due: Due) -> str:
-    """Why a date moved, in Japanese: 5月9日(土)は土曜日; nothing when it did not."""
+    """Why a date moved, in Japanese: 5月9日は土曜日; nothing when it did not."""
     return "" if due.moved is None else f"{due.nominal.month}月{due.nominal.day}日は{due.moved.ja}"
 
 
@@ -75,7 +77,7 @@ def _when_ja(when: When) -> str:
         anchor = "請求の受領日" if when.anchor is Anchor.RECEIPT else "期間の末日"
         if when.days == 0:
             return anchor
-        return f"{anchor}から{'起算して' if when.first_day_counts else ''}{when.days}日以内"
+        return f"{anchor}から{'起算して' if when.first_day_counts else ''}{when.days}日"
     anchor = "請求の受領月" if when.anchor is Anchor.RECEIPT else "対象期間"
     month = {0: f"{anchor}の", 1: f"{anchor}の翌月"}.get(when.months, f"{anchor}の{when.months}か月後の月の")
     return f"{month}{'末日' if when.day == LAST else f'{when.day}日'}"
@@ -87,9 +89,11 @@ def _when_en(when: When) -> str:
         if when.days == 0:
             return f"the day of {anchor}"
         counted = "counting that day" if when.first_day_counts else "not counting that day"
-        return f"{when.days} days from {anchor}, {counted}"
+        return f"{when.days} days of {anchor}, {counted}"
+    if when.anchor is Anchor.PERIOD and (when.months, when.day) == (0, LAST):
+        return "the last day of the period"
     anchor = "receipt" if when.anchor is Anchor.RECEIPT else "the period"
-    month = {0: f"the last month of {anchor}", 1: f"the month after {anchor}"}
+    month = {0: f"the month of {anchor}", 1: f"the month after {anchor}"}
     day = "the last day" if when.day == LAST else f"the {_ordinal(when.day)}"
     return f"{day} of {month.get(when.months, f'the month {when.months} after {anchor}')}"
 
