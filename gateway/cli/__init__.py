@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "database": "Bring a database's schema to this version.",
     "register": "Load residents' notifications; see and keep the register.",
     "issuance": "Certificates: incidents, applications, reports.",
+    "settle": "The dates of settlement, late interest, contracts' terms.",
     "ledger": "Verify the ledger.",
     "history": "Who received what of whom.",
     "frame": "Explain captured frames and files.",
@@ -50,6 +51,7 @@ KNOWN_ERRORS: Final = frozenset(
         "gateway.peers.ministry.errors.MinistryError",
         "gateway.peers.municipality.errors.MunicipalityError",
         "gateway.peers.relay.errors.RelayError",
+        "gateway.settlement.errors.SettlementError",
         "gateway.store.errors.StoreError",
         "hsm.errors.HsmError",
     }
