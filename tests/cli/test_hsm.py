@@ -49,7 +49,7 @@ def listed(place):
 
 def test_init_makes_the_standard_set_of_a_centre(centre):
     assert [key["key_id"] for key in listed(centre)] == [f"{purpose}-2026-11-a1b2" for purpose in (
-        "history", "line", "block", "checkpoint", "checkpoint-pq", "seal"
+        "history", "line", "block", "checkpoint", "checkpoint-pq", "seal", "invoice"
     )]  # fmt: skip
 
 
