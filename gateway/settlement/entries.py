@@ -46,12 +46,12 @@ class EntryContradicted(SettlementError):  # noqa: N818  named after the fact
 
     def __init__(self, row: EntryRow, why: str) -> None:
         super().__init__(
-            f"the entry in stream {row.stream.hex()}, height {row.height}, index {row.index} {why}"
+            f"the entry in stream {row.stream.hex()}, height {row.height}, index {row.idx} {why}"
             " / 台帳の記録を精算できません; verify the ledger (sekisho ledger verify)"
         )
         self.stream = row.stream
         self.height = row.height
-        self.index = row.index
+        self.index = row.idx
 
 
 def bookings(row: EntryRow) -> tuple[Booking, ...]:

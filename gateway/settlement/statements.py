@@ -157,8 +157,9 @@ class _Adder:
 
     def _cells(self) -> Iterator[Cell]:
         for key in sorted(self._terms):
-            columns = (self._columns.get((key, column), NOTHING) for column in Column)
-            yield Cell(key, *columns, self._carried.get(key, NOTHING), tuple(sorted(self._terms[key])))
+            sold, voided, corrected, moved = (self._columns.get((key, column), NOTHING) for column in Column)
+            carried, terms = self._carried.get(key, NOTHING), tuple(sorted(self._terms[key]))
+            yield Cell(key, sold, voided, corrected, moved, carried, terms)
 
 
 def add_up(rows: Iterable[EntryRow], window: Window) -> Statement:

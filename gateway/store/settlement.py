@@ -41,7 +41,7 @@ class EntryRow(NamedTuple):
 
     stream: bytes
     height: int
-    index: int
+    idx: int
     at_us: int
     party: str
     counterparty: str
@@ -149,24 +149,28 @@ uuid_send(e.request_id), coalesce(uuid_send(e.application), ''), coalesce(e.tran
 e.yen, e.commission, e.terms, coalesce(e.deposited_at_us, 0), coalesce(e.store_day, ''), coalesce(e.store, ''),
 coalesce(e.kiosk, '')
 """
-_ROWS: Final = f"select {_ROW} from scope e where coalesce(e.transition, 0) < 11 order by e.stream, e.height, e.idx"
+_ROWS: Final = f"select {_ROW} from scope e where coalesce(e.transition, 0) < 11 order by e.stream, e.height, e.idx"  # noqa: S608
 _RANGES: Final = """
 select stream, min(height), max(height), count(*) from scope where ($7 = '' or party = $7) and ($8 = '' or
   counterparty = $8) group by stream order by stream
 """
 _CORRECTIONS: Final = f"""
+with before as (select * from unnest($2::bytea[], $3::bigint[]) as c (stream, height))
 select {_ROW}, p.deposited_at_us, p.copies, p.yen, p.commission
-from ledger.entry e
+from ledger.entry e left join before c on c.stream = e.stream
 cross join lateral (
   select (array_agg(b.deposited_at_us order by b.transition desc))[1] as deposited_at_us,
     sum(b.copies)::bigint as copies, sum(b.yen)::bigint as yen, sum(b.commission)::bigint as commission
   from ledger.entry b
-  where b.application = e.application and b.kind = 1 and (b.transition = 4 or b.transition between 11 and e.transition - 1)
+  where b.application = e.application and b.kind = 1
+    and (b.transition = 4 or b.transition between 11 and e.transition - 1)
 ) p
-where e.transition >= 11 and e.kind = 1
-  and e.at >= {_TIME_OF.format("$1::bigint")} - interval '1 day'
+where e.transition >= 11 and e.kind = 1 and (
+  e.at >= {_TIME_OF.format("$1::bigint")} - interval '1 day'
+  or $2::bytea[] is not null and e.height >= coalesce(c.height, 0)
+)
 order by e.stream, e.height, e.idx
-"""
+"""  # noqa: S608 - parts of this file
 """A correction is recorded after the deposit it speaks of, by the clocks of two machines: hence the day before."""
 
 
@@ -193,8 +197,8 @@ class SettlementReader:
         """
         if not scope.by_deposit:
             return []
-        rows = await self._connection.fetch(_CORRECTIONS, scope.start_us)
-        return [EntryRow(*row[:19], Prior(*row[19:])) for row in map(tuple, rows)]
+        rows = await self._connection.fetch(_CORRECTIONS, scope.start_us, *scope.args[4:])
+        return [EntryRow(*row[:19])._replace(prior=Prior(*row[19:])) for row in map(tuple, rows)]
 
     async def entries(self, scope: Scope) -> AsyncIterator[list[EntryRow]]:
         """All entries but corrections, in the order of their places, some thousands at a time."""

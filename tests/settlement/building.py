@@ -59,7 +59,8 @@ def histories(draw):
             "terms": draw(st.integers(1, 2)),
             "application": (n + 1).to_bytes(16, "big"),
         }
-        steps = [Transition.COMPLETED] + [Transition(Transition.CORRECTED_1)][: draw(st.integers(0, 1))]
+        steps = [Transition.COMPLETED]
+        steps += [Transition.CORRECTED_1][: draw(st.integers(0, 1))]
         if len(steps) == 2:
             steps += [Transition.CORRECTED_1 + 1][: draw(st.integers(0, 1))]
         steps += [Transition.VOIDED][: draw(st.integers(0, 1))]
@@ -128,6 +129,6 @@ def _record(row):
         )  # fmt: skip
     at = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=row.at_us)
     return (
-        row.stream, row.height, row.index, at, row.party, "line", uuid.UUID(bytes=row.request_id), 1, row.matter, 0,
+        row.stream, row.height, row.idx, at, row.party, "line", uuid.UUID(bytes=row.request_id), 1, row.matter, 0,
         row.counterparty, 100, row.kind, row.yen, row.commission, row.terms, *delivery,
     )  # fmt: skip
