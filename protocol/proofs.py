@@ -175,8 +175,6 @@ def _between(indices: Sequence[int], size: int, known: dict[tuple[int, int], byt
     nodes: list[bytes] = []
     places, level = set(indices), 0
     while size > 1:
-        nodes += [
-            known[level, place ^ 1] for place in sorted(places) if place ^ 1 < size and place ^ 1 not in places
-        ]
+        nodes += [known[level, place ^ 1] for place in sorted(places) if place ^ 1 < size and place ^ 1 not in places]
         places, size, level = {place >> 1 for place in places}, (size + 1) >> 1, level + 1
     return nodes

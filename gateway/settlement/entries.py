@@ -1,16 +1,16 @@
 """What an entry of the ledger does to the periods: its bookings. Pure.
 
 Every entry is a signed difference. A completion adds, a void takes back what stands, a correction gives the difference
-(000仕13-2, 000契9-1). A correction may also say another day of the deposit, with a difference of 0 or not: if that is in
-another month, what stood so far leaves the old month and enters the new one, as two bookings of opposite sign beside the
-entry's own. Each booking whose month is frozen falls into the next open one by the rule of gateway.settlement.windows;
-so an old month is put right as long as it can be, and nothing is lost or doubled however late a correction comes.
+(000仕13-2, 000契9-1). A correction may also say another day of the deposit, with a difference of 0 or not: if that is
+in another month, what stood so far leaves the old month and enters the new one, as two bookings of opposite sign beside
+the entry's own. Each booking whose month is frozen falls into the next open one by the rule of
+gateway.settlement.windows; so an old month is put right as long as it can be, and nothing is lost or doubled however
+late a correction comes. A repeat is free and is no booking (002本2-1).
 
 Source: 000仕4-1, 4-3, 13-2; 001-4; DOMAIN I2, I9; DESIGN section 11.
 """
 
 from collections.abc import Iterator
-from enum import IntEnum
 from typing import ClassVar, NamedTuple
 
 from gateway.settlement.errors import SettlementError
@@ -18,15 +18,7 @@ from gateway.settlement.windows import Window, same_month
 from gateway.store.settlement import EntryRow
 from protocol.application import Transition
 from protocol.ledger import EntryKind
-
-
-class Column(IntEnum):
-    """In which column of a statement a booking stands; values are stable, since invoices' items bear them."""
-
-    SOLD = 1  # completions; answers of an inquiry centre
-    VOIDED = 2  # voids (返金済・無効); disclaimed answers
-    CORRECTED = 3  # differences by correction
-    MOVED = 4  # what a correction of the day took out of a month, or brought into one
+from protocol.settlement import Column
 
 
 class Booking(NamedTuple):
@@ -55,7 +47,9 @@ class EntryContradicted(SettlementError):  # noqa: N818  named after the fact
 
 
 def bookings(row: EntryRow) -> tuple[Booking, ...]:
-    """All an entry does, in whatever period; an entry without an application is an inquiry's. Raises: EntryContradicted."""
+    """All an entry does, in whatever period; without an application it is an inquiry's. Raises: EntryContradicted."""
+    if row.kind == EntryKind.REPEAT:
+        return ()
     if not row.application:
         column = Column.VOIDED if row.kind == EntryKind.DISCLAIM else Column.SOLD
         return (Booking(column, row.at_us, row.copies, row.yen, row.commission),)

@@ -9,10 +9,11 @@ from typing import ClassVar
 
 from gateway.settlement.entries import taken
 from gateway.settlement.errors import SettlementError
-from gateway.settlement.statements import Amount, Statement, from_sums, prove, whole_of
+from gateway.settlement.statements import Statement, from_sums, prove, whole_of
 from gateway.settlement.windows import Cut, Window
 from gateway.store.settlement import EntryRow, RangeRow, Scope, SettlementReader
 from protocol.checkpoint import Checkpoint, parse_note
+from protocol.settlement import Amount
 
 
 class ProjectionBehind(SettlementError):  # noqa: N818  named after the fact

@@ -10,75 +10,17 @@ Source: 000仕4-1, 001-4-1, 000契13, 002本2-3; DOMAIN I3, N3, X 4, X 5.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import msgspec
 
-from gateway.settlement.entries import Booking, Column, taken
+from gateway.settlement.entries import Booking, taken
 from gateway.settlement.errors import SettlementError
 from gateway.settlement.windows import Window
 from gateway.store.settlement import EntryRow, SumRow
 from protocol.application import Transition
 from protocol.ledger import EntryKind
-
-
-class Key(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """Whose business a cell is: party (operator, ministry), counterparty (municipality), matter (kind, affair), store."""
-
-    party: str
-    counterparty: str
-    matter: str
-    store: str
-
-
-class Amount(msgspec.Struct, frozen=True, array_like=True):
-    """Signed sums: entries (how many bookings), copies, yen, commission."""
-
-    entries: int = 0
-    copies: int = 0
-    yen: int = 0
-    commission: int = 0
-
-    def __add__(self, other: "Amount") -> "Amount":
-        return Amount(
-            self.entries + other.entries,
-            self.copies + other.copies,
-            self.yen + other.yen,
-            self.commission + other.commission,
-        )
-
-    @property
-    def due_yen(self) -> int:
-        """Fees less commission: what the party owes, negative when it is owed (000仕4-1)."""
-        return self.yen - self.commission
-
-
-NOTHING: Final = Amount()
-
-
-class Cell(msgspec.Struct, frozen=True, array_like=True):
-    """One cell: gross (sold), voided, corrected, moved; carried: which part of all these is of frozen periods.
-
-    terms: versions of the terms that priced its entries, ascending.
-    """
-
-    key: Key
-    sold: Amount
-    voided: Amount
-    corrected: Amount
-    moved: Amount
-    carried: Amount
-    terms: tuple[int, ...]
-
-    @property
-    def reversed(self) -> Amount:
-        """All that is not gross: voids, corrections, moves."""
-        return self.voided + self.corrected + self.moved
-
-    @property
-    def net(self) -> Amount:
-        """Gross and reversed together."""
-        return self.sold + self.reversed
+from protocol.settlement import NOTHING, Amount, Cell, Column, Key
 
 
 class Statement(msgspec.Struct, frozen=True, array_like=True):

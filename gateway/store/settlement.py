@@ -90,7 +90,8 @@ class RangeRow(NamedTuple):
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """A question: start_us <= t < end_us, and heights by stream of the period's cut and of the one before; None: open.
 
-    by_deposit: by the deposit's time (a certificate centre) or by the entry's own (an inquiry centre).
+    by_deposit: by the deposit's time (a certificate centre) or by the entry's own (an inquiry centre). Repeats are free
+    and left out.
     """
 
     start_us: int
@@ -110,13 +111,13 @@ _TIME_OF: Final = "(timestamptz 'epoch' + make_interval(hours => ({0} / 36000000
 _PARTS: Final = {
     True: {
         "time": "e.deposited_at_us",
-        "some": "e.deposited_at_us > 0 and ",
+        "some": "e.deposited_at_us > 0 and e.kind <> 2 and ",
         "start": "$1::bigint",
         "end": "$2::bigint",
     },
     False: {
         "time": "e.at",
-        "some": "e.application is null and ",
+        "some": "e.application is null and e.kind <> 2 and ",
         "start": _TIME_OF.format("$1::bigint"),
         "end": _TIME_OF.format("$2::bigint"),
     },

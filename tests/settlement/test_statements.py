@@ -6,15 +6,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.settlement.entries import Column, EntryContradicted, bookings, taken
+from gateway.settlement.entries import EntryContradicted, bookings, taken
 from gateway.settlement.periods import month, quarter
 from gateway.settlement.reading import read_entries, read_ranges, read_statement, scope_of
-from gateway.settlement.statements import Amount, NotConserved, add_up, from_sums, prove, whole_of
+from gateway.settlement.statements import NotConserved, add_up, from_sums, prove, whole_of
 from gateway.settlement.windows import Cut, CutLower, Window, midnight_us
 from gateway.store.pool import open_database
 from gateway.store.settlement import Prior, open_settlement
 from protocol.application import Transition
 from protocol.ledger import EntryKind
+from protocol.settlement import Amount, Column
 from tests.settlement.building import COMMISSION, NOVEMBER, STREAMS, cuts, empty, entry, histories, insert, windows
 
 OPEN = Window(NOVEMBER)
@@ -153,6 +154,7 @@ async def test_an_inquiry_centre_is_settled_by_the_time_of_the_answer(database_d
     rows = [
         entry(1, index=1, yen=30, **asked, at_us=window.start_us),
         entry(2, index=2, yen=0, **asked, at_us=window.end_us - 1),
+        entry(6, index=6, yen=0, **{**asked, "kind": int(EntryKind.REPEAT)}, at_us=window.end_us - 1),
         entry(3, index=3, yen=-10, **{**asked, "kind": int(EntryKind.DISCLAIM)} , at_us=window.end_us - 2),
         entry(4, index=4, yen=50, **asked, at_us=window.end_us),
         entry(5, index=5, yen=50, **asked, at_us=window.start_us - 1),
