@@ -15,6 +15,7 @@ SETS: Final[dict[KeySet, tuple[tuple[Purpose, Algorithm], ...]]] = {
         (Purpose.CHECKPOINT, Algorithm.ES256),
         (Purpose.CHECKPOINT_PQ, Algorithm.ML_DSA_65),
         (Purpose.SEAL, Algorithm.A256GCM_WRAP),
+        (Purpose.INVOICE, Algorithm.ES256),
     ),
     "line": ((Purpose.HISTORY, Algorithm.ES256), (Purpose.LINE, Algorithm.ES256)),
     "municipality": (

@@ -49,6 +49,7 @@ class Purpose(StrEnum):
     CHECKPOINT_PQ = "checkpoint-pq"
     SEAL = "seal"  # wraps data keys
     MANIFEST = "manifest"  # a municipality's: manifests of documents and the codes on their pages
+    INVOICE = "invoice"  # a centre's: invoices, credit notes and statements of settlement
     HISTORY = "history"  # the owner's root: signs the key history
 
 

@@ -49,7 +49,7 @@ def listed(place):
 
 def test_init_makes_the_standard_set_of_a_centre(centre):
     assert [key["key_id"] for key in listed(centre)] == [f"{purpose}-2026-11-a1b2" for purpose in (
-        "history", "line", "block", "checkpoint", "checkpoint-pq", "seal"
+        "history", "line", "block", "checkpoint", "checkpoint-pq", "seal", "invoice"
     )]  # fmt: skip
 
 
@@ -96,18 +96,18 @@ def test_generate_makes_one_key_of_the_purposes_algorithm(centre, purpose):
 def test_the_history_written_to_a_file_verifies_under_the_root(centre, tmp_path):
     good("history", "--out", tmp_path / "history", *centre)
     root = base64.b64decode(listed(centre)[0]["public_key"])
-    assert len(verify_history((tmp_path / "history").read_bytes(), root).records) == 6
+    assert len(verify_history((tmp_path / "history").read_bytes(), root).records) == 7
 
 
 def test_status_names_owner_keys_and_capabilities(centre):
     assert json.loads(good("status", "--json", *centre)) == {
         "owner": "centre",
         "available": True,
-        "keys": 6,
+        "keys": 7,
         "text": "software keystore keystore.sekisho, open",
         "algorithms": ["A256GCM_WRAP", "ES256", "ML_DSA_65"],
     }
-    assert "6 keys" in good("status", *centre)
+    assert "7 keys" in good("status", *centre)
 
 
 def test_without_a_file_the_passphrase_is_asked_for_and_when_chosen_twice(place):
@@ -130,4 +130,4 @@ def test_errors_are_one_line_with_a_remedy(centre, tmp_path):
 def test_the_history_without_a_file_goes_to_standard_output_as_bytes(centre):
     root = base64.b64decode(listed(centre)[0]["public_key"])
     result = run("history", *centre)
-    assert len(verify_history(result.stdout_bytes, root).records) == 6
+    assert len(verify_history(result.stdout_bytes, root).records) == 7
