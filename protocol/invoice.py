@@ -1,6 +1,6 @@
 """Invoices, credit notes and payment statements as values that their reader proves: what is signed, and how it is read.
 
-An invoice says its cells and their totals, the tax portion, and what it rests on: ranges of blocks with how many entries
+An invoice says its cells and their totals, the tax portion, and what it rests on: ranges of blocks, how many entries
 of them it took, and the checkpoint over them all. Its items (one for each booking, in a file beside it that the invoice
 names by its hash) let the payer hold every yen against the receipt of one request. Amounts are signed whole yen, tax
 included; a negative sum is a credit note.
@@ -182,7 +182,10 @@ def decode_invoice(data: bytes) -> Invoice:
 
 
 def verify_invoice(signed: SignedInvoice, trust: Trust) -> Invoice:
-    """The invoice, if an INVOICE key of the centre, valid then, signed it and its sums are right. Raises: InvoiceError."""
+    """The invoice, if an INVOICE key of the centre, valid then, signed it and its sums are right.
+
+    Raises: InvoiceError.
+    """
     invoice = decode_invoice(signed.invoice)
     if (invoice.issuer, invoice.role, invoice.environment) != (trust.centre, trust.role, trust.environment):
         raise InvoiceError("issuer", f"it is of {invoice.issuer}/{invoice.role}/{invoice.environment}")

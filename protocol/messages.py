@@ -52,6 +52,9 @@ class Operation(IntEnum):
     KIOSK_CALL = 50
     KIOSK_EVENT = 51
 
+    # the centre's own acts of settlement, which no line carries
+    SETTLE = 60
+
 
 PROOFLESS: Final = frozenset(
     {

@@ -37,6 +37,10 @@ class Outcome(IntEnum):
     CORRECTED = 138
     ERASED = 139
     STATUS = 140
+    PAPERS = 141
+    PAPER = 142
+    SETTLED = 143
+    RECONCILED = 144
 
     AFFAIR_NOT_GRANTED = 200
     STEP_NOT_GRANTED = 201
@@ -68,6 +72,9 @@ class Outcome(IntEnum):
     APPLICATION_UNKNOWN = 234
     APPLICATION_STATE = 235
     APPLICATION_EXPIRED = 236
+    PERIOD_FROZEN = 240
+    RECONCILIATION_INVALID = 241
+    PAPER_UNKNOWN = 242
 
     ID_REUSED = 300
     REPEAT_LIMIT = 301
@@ -90,6 +97,8 @@ class Outcome(IntEnum):
     MADE_PART = 501
     NOTED = 502
     MAKING_REFUSED = 503
+    CLAIMED = 504
+    NOT_CLAIMED = 505
     RELAYED = 520
     TAKEN_OVER = 521
     FACT_NOTED = 522
@@ -137,6 +146,10 @@ CATALOGUE: Final[dict[Outcome, Meaning]] = {
     Outcome.CORRECTED: _final("訂正を受け付けました", "The correction is recorded"),
     Outcome.ERASED: _final("消去を受け付けました", "The erasure is recorded"),
     Outcome.STATUS: _unrecorded("申請の状態です", "Where the applications stand"),
+    Outcome.PAPERS: _unrecorded("精算の文書の一覧です", "The documents of settlement"),
+    Outcome.PAPER: _unrecorded("文書の一部です", "A part of the document"),
+    Outcome.SETTLED: _final("精算の手続きを記録しました", "A step of settlement is recorded"),
+    Outcome.RECONCILED: _final("照合結果を受け付けました", "The result of the reconciliation is recorded"),
     Outcome.AFFAIR_NOT_GRANTED: _final("この事務では利用できません", "This affair is not granted to you"),
     Outcome.STEP_NOT_GRANTED: _final("この事務のこの段階では利用できません", "This step of the affair is not granted"),
     Outcome.METHOD_NOT_GRANTED: _final("この提供方式は認められていません", "This method of provision is not granted"),
@@ -186,6 +199,13 @@ CATALOGUE: Final[dict[Outcome, Meaning]] = {
     Outcome.APPLICATION_UNKNOWN: _final("該当する申請がありません", "No such application"),
     Outcome.APPLICATION_STATE: _final("この申請では行えません", "Not possible where this application stands"),
     Outcome.APPLICATION_EXPIRED: _final("申請の有効時間が過ぎました", "The application's time is over; start again"),
+    Outcome.PERIOD_FROZEN: _final(
+        "この対象期間は確定済みです", "The period is frozen; differences go into the next open one"
+    ),
+    Outcome.RECONCILIATION_INVALID: _final(
+        "照合結果が開示データと一致しません", "The result does not fit the data that was disclosed"
+    ),
+    Outcome.PAPER_UNKNOWN: _final("該当する文書がありません", "No such document"),
     Outcome.ID_REUSED: _unrecorded(
         "この要求番号は別の照会で使用済みです", "This request id was used for another question"
     ),
@@ -221,6 +241,8 @@ CATALOGUE: Final[dict[Outcome, Meaning]] = {
     Outcome.MADE_PART: _unrecorded("証明書データの一部です", "A part of the sealed document"),
     Outcome.NOTED: _unrecorded("報告を受け付けました", "The reports are noted"),
     Outcome.MAKING_REFUSED: _unrecorded("作成できません", "Not made, for the cause given"),
+    Outcome.CLAIMED: _unrecorded("請求書です", "The municipality's claim"),
+    Outcome.NOT_CLAIMED: _unrecorded("請求はまだありません", "No claim has been made yet"),
     Outcome.RELAYED: _unrecorded("センターの応答です", "What the centre said"),
     Outcome.TAKEN_OVER: _unrecorded("通知を預かりました", "The relay holds the notice and will deliver it"),
     Outcome.FACT_NOTED: _unrecorded("記録しました", "Noted"),

@@ -13,6 +13,7 @@ the signature once and each entry's place. Source: RFC 6962 section 2.1; RFC 195
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import BinaryIO, Final
 
 import msgspec
@@ -112,7 +113,7 @@ def root_from_some(leaves: Sequence[bytes], *, indices: Sequence[int], size: int
     """Rebuild a root from the leaf hashes at some indices and the nodes between them. Raises: ProofError."""
     if not leaves or len(leaves) != len(indices) or not 0 < size <= BLOCK_ENTRIES_MAX:
         raise ProofError("there are not as many places as entries")
-    if indices[0] < 0 or indices[-1] >= size or any(a >= b for a, b in zip(indices, indices[1:], strict=False)):
+    if indices[0] < 0 or indices[-1] >= size or any(a >= b for a, b in pairwise(indices)):
         raise ProofError(f"the places are not ascending within a tree of {size}")
     places, hashes = list(indices), list(leaves)
     rest = iter(nodes)

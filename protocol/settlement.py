@@ -1,6 +1,6 @@
 """What a statement of settlement consists of: cells with signed amounts in columns, as all parties name them.
 
-A cell is operator x municipality x certificate kind x store at the certificate centre, and party x affair at the inquiry
+A cell is operator x municipality x certificate kind x store at the certificate centre, party x affair at the inquiry
 centre. Amounts are whole yen, tax included. Source: 000仕4-1, 000契13; 002本2; DOMAIN I3, X 5.
 """
 

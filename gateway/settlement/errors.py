@@ -3,6 +3,8 @@
 from datetime import date
 from typing import ClassVar
 
+from protocol.act import Act, ActKind
+
 
 class SettlementError(Exception):
     """Root of this package's errors. `code` never changes its meaning."""
@@ -115,3 +117,25 @@ class InterestInvalid(SettlementError):  # noqa: N818  named after the fact
         self.field = field
         self.why = why
         self.remedy = remedy
+
+
+class ActStands(SettlementError):  # noqa: N818  named after the fact
+    """The step was done already; what stands is shown by the status."""
+
+    code: ClassVar[str] = "act-stands"
+
+    def __init__(self, act: Act) -> None:
+        super().__init__(
+            f"{ActKind(act.kind).name} of {act.claim or 'all claims'}, {act.period}, {act.party or 'all parties'} was "
+            "done already / 既に実施済みです; see sekisho settle status"
+        )
+        self.act = act
+
+
+class NotWritten(SettlementError):  # noqa: N818  named after the fact
+    """Nothing was written: database or keystore are away."""
+
+    code: ClassVar[str] = "not-written"
+
+    def __init__(self) -> None:
+        super().__init__("nothing was written / 記録できませんでした; see to database and keystore, and do it again")

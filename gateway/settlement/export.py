@@ -1,7 +1,7 @@
 """The bookings of a period as CSV for auditors: from it alone every total of the statements can be added up again.
 
-UTF-8 with a byte order mark, as office software expects, lines ended by CR LF (RFC 4180), one line a booking, amounts as
-signed whole numbers. Texts that a spreadsheet would take for a formula get an apostrophe before them. The totals are
+UTF-8 with a byte order mark, as office software expects, lines ended by CR LF (RFC 4180), one line a booking, amounts
+as signed whole numbers. Texts that a spreadsheet would take for a formula get an apostrophe before them. Totals are
 
     SELECT party, counterparty, matter, store, SUM(yen), SUM(commission), SUM(yen - commission)
     FROM export GROUP BY party, counterparty, matter, store;

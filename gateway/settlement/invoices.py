@@ -1,7 +1,9 @@
 """From a statement to an invoice, a credit note or a payment statement, and its items. Pure; signing is handed in.
 
 The commission is the operator's supply to the centre, so the tax within it stands on the operator's side (000契13-1:
-115 yen, tax included); the municipality's fees themselves are no taxable supply. Source: 000仕4-4, 000契13; 001-4-5; V6.
+115 yen, tax included); the municipality's fees themselves are no taxable supply.
+
+Source: 000仕4-4, 000契13; 001-4-5; V6.
 """
 
 import hashlib

@@ -1,13 +1,13 @@
 """Which entry belongs to which period: by its day in Japan, until a period is frozen. Pure.
 
 A period is a month (certificates, by the deposit's day, 入金日) or a quarter (inquiries, by the time of the answer). It
-is frozen by a *cut*: for each stream the height below which blocks count. Who asked by a worker's clock whether an entry
+is frozen by a *cut*: for each stream the height below which blocks count. Asking by a worker's clock whether an entry
 came in time could get two answers; a cut gives one, for ever, and is what an invoice names.
 
 The rule. An entry belongs to its own period if it stands below that period's cut, or if the period is not frozen. If it
 came later it belongs to the next period that it came in time for (000仕4-3: data of a frozen month are not changed).
-Cuts of later periods are never lower than those of earlier ones, and no period is frozen before it ends, so that exactly
-one period has each entry.
+Cuts of later periods are never lower than those of earlier ones, and no period is frozen before it ends, so exactly one
+period has each entry.
 
 Source: 000仕4-1, 4-3; 002本2-3; DOMAIN I2, I9.
 """

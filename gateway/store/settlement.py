@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from gateway.store.pool import Database, PinnedConnection
+from protocol.messages import Operation
 
 ROWS_A_FETCH: Final = 4096
 SETTLEMENT_SESSION: Final = {"work_mem": "64MB", "max_parallel_workers_per_gather": "0"}
@@ -117,7 +118,7 @@ _PARTS: Final = {
     },
     False: {
         "time": "e.at",
-        "some": "e.application is null and e.kind <> 2 and ",
+        "some": f"e.application is null and e.kind <> 2 and e.operation < {int(Operation.SETTLE)} and ",
         "start": _TIME_OF.format("$1::bigint"),
         "end": _TIME_OF.format("$2::bigint"),
     },
