@@ -20,8 +20,8 @@ from typing import Annotated, Any, BinaryIO, ClassVar, Final, NamedTuple
 
 import msgpack
 import msgspec
-from msgspec.structs import replace
 
+from protocol.act import ACT_BYTES_MAX
 from protocol.keys import KeysError, Purpose, context
 from protocol.settlement import NOTHING, Amount, Cell, Column
 from protocol.trust import Trust, TrustError
@@ -29,9 +29,9 @@ from protocol.trust import Trust, TrustError
 FORMAT: Final = "sekisho-disclosure/1"
 DISCLOSURE_LABEL: Final = "disclosure"
 DISCLOSURE_BYTES_MAX: Final = 64 << 20
-RECONCILIATION_BYTES_MAX: Final = 1 << 19
+RECONCILIATION_BYTES_MAX: Final = ACT_BYTES_MAX - (4 << 10)
+"""It has to fit into the act that keeps it."""
 TEXT_CHARS_MAX: Final = 120
-PARTS_MAX: Final = 10_000
 _ROW: Final = struct.Struct(">16s16sBIBBhiiqIB")
 ROW_BYTES_MIN: Final = _ROW.size
 _READ_BYTES: Final = 1 << 18
@@ -141,7 +141,7 @@ class Reconciliation(msgspec.Struct, frozen=True, array_like=True, forbid_unknow
     """照合結果 of one disclosure. ours: what the operator's own data come to.
 
     disclosure_digest: `digest` of the disclosure's canonical bytes. by: the person who says so. agreed: there is no
-    difference, and the amount stands. A long one comes in parts, each with some of the differences.
+    difference, and the amount stands.
     """
 
     version: int = 1
@@ -153,8 +153,6 @@ class Reconciliation(msgspec.Struct, frozen=True, array_like=True, forbid_unknow
     agreed: bool
     differences: tuple[Difference, ...]
     ours: Amount
-    part: Annotated[int, msgspec.Meta(ge=1, le=PARTS_MAX)] = 1
-    parts: Annotated[int, msgspec.Meta(ge=1, le=PARTS_MAX)] = 1
 
 
 class DisclosureError(ValueError):
@@ -268,9 +266,12 @@ def read_rows(file: BinaryIO, disclosure: Disclosure) -> Iterator[Row]:
 
 
 def encode_reconciliation(reconciliation: Reconciliation) -> bytes:
-    """The canonical bytes. Raises: DisclosureError."""
+    """The canonical bytes. Raises: DisclosureError, also for more differences than it may name."""
     _check_reconciliation(reconciliation)
-    return _encode(reconciliation)
+    data = _encode(reconciliation)
+    if len(data) > RECONCILIATION_BYTES_MAX:
+        raise DisclosureError("reconciliation", f"it has at most {RECONCILIATION_BYTES_MAX} bytes")
+    return data
 
 
 def decode_reconciliation(data: bytes) -> Reconciliation:
@@ -285,28 +286,6 @@ def decode_reconciliation(data: bytes) -> Reconciliation:
         raise DisclosureError("reconciliation", "it is not in the one form of what it says")
     _check_reconciliation(reconciliation)
     return reconciliation
-
-
-def in_parts(reconciliation: Reconciliation, *, bytes_max: int) -> tuple[Reconciliation, ...]:
-    """The same in parts of at most some bytes each; one that fits is its only part. Raises: DisclosureError."""
-    parts: list[list[Difference]] = [[]]
-    head = len(_encode(replace(reconciliation, differences=(), part=PARTS_MAX, parts=PARTS_MAX))) + 4
-    room = bytes_max - head
-    for each in reconciliation.differences:
-        size = len(_encode(each))
-        if size > bytes_max - head:
-            raise DisclosureError("parts", f"no part of {bytes_max} bytes holds a difference")
-        if size > room:
-            parts.append([])
-            room = bytes_max - head
-        parts[-1].append(each)
-        room -= size
-    if len(parts) > PARTS_MAX:
-        raise DisclosureError("parts", f"a reconciliation has at most {PARTS_MAX} parts")
-    return tuple(
-        replace(reconciliation, differences=tuple(some), part=number, parts=len(parts))
-        for number, some in enumerate(parts, start=1)
-    )
 
 
 def _rows(file: BinaryIO, seen: Any) -> Iterator[Row]:
@@ -380,12 +359,8 @@ def _check_reconciliation(reconciliation: Reconciliation) -> None:
         raise DisclosureError("version", f"{reconciliation.version} is not known here")
     if len(reconciliation.disclosure_digest) != hashlib.sha256().digest_size:
         raise DisclosureError("disclosure_digest", "it has 32 bytes")
-    if reconciliation.part > reconciliation.parts:
-        raise DisclosureError("part", f"there are {reconciliation.parts}")
-    if reconciliation.agreed and (reconciliation.differences or reconciliation.parts > 1):
-        raise DisclosureError("agreed", "it names differences")
-    if not reconciliation.agreed and not reconciliation.differences:
-        raise DisclosureError("agreed", "it neither agrees nor names a difference")
+    if reconciliation.agreed == bool(reconciliation.differences):
+        raise DisclosureError("agreed", "it agrees, or it names its differences")
     _check_differences(reconciliation.differences)
 
 
@@ -395,11 +370,5 @@ def _check_differences(differences: Iterable[Difference]) -> None:
         if each.key in seen:
             raise DisclosureError("differences", f"{each.fault} of {each.application.hex()} stands twice")
         seen.add(each.key)
-        if each.fault is Fault.MISSING:
-            right = each.ours is not None and each.theirs is None
-        elif each.fault is Fault.EXTRA:
-            right = each.ours is None and each.theirs is not None
-        else:
-            right = each.ours is not None and each.theirs is not None
-        if not right:
+        if (each.ours is None, each.theirs is None) != (each.fault is Fault.EXTRA, each.fault is Fault.MISSING):
             raise DisclosureError("differences", f"{each.fault} of {each.application.hex()} has not the sides it needs")
