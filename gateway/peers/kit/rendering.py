@@ -33,7 +33,7 @@ from PIL import Image
 from gateway.peers.kit import KIT
 from gateway.peers.kit.content import IMPRESSION_BYTES_MAX, Certificate, near_edge
 from gateway.peers.kit.errors import GlyphMissing, PictureInvalid, RenderingFailed, TextTooLong
-from gateway.peers.kit.fonts import find_typeface
+from gateway.fonts import find_typeface
 from protocol.document import DocumentError, PageStatement, encode_page, page_code, page_to_sign
 from protocol.keys import context
 
