@@ -1,9 +1,9 @@
 """Which font a document is set in, and which characters it has.
 
-Certificates: a glyph that is missing, or a variant (IVS) that the font lacks, would print as a box or as another form of the
-character, and a wrong form of a name is a wrong document: so the font's own character map is asked first, and what it
-does not hold is refused. IPAmj Mincho holds the variants of names; other Japanese fonts are for places without it and
-refuse more.
+Certificates: a glyph that is missing, or a variant (IVS) that the font lacks, would print as a box or as another form
+of the character, and a wrong form of a name is a wrong document: so the font's own character map is asked first, and
+what it does not hold is refused. IPAmj Mincho holds the variants of names; other Japanese fonts are for places without
+it and refuse more.
 
 Papers of settlement: the font of a package this project pins, and no other, so that a paper made again has the same
 bytes on whatever machine.
