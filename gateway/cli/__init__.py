@@ -56,6 +56,7 @@ KNOWN_ERRORS: Final = frozenset(
         "gateway.settlement.errors.SettlementError",
         "gateway.store.errors.StoreError",
         "hsm.errors.HsmError",
+        "protocol.disclosure.DisclosureError",
     }
 )
 """By name: importing what raises them would cost every command, and every process it starts, half a second."""
