@@ -1,4 +1,4 @@
-"""`sekisho invoice` proves an invoice against a relay's book of proofs, names what does not fit, and gets what lacks."""
+"""`sekisho invoice` proves an invoice against a book of proofs, names what does not fit, and gets what it lacks."""
 
 import datetime as dt
 import hashlib

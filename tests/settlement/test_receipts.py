@@ -1,4 +1,4 @@
-"""A payer's directory of receipts: what holds is given, what does not is named, and what cannot matter is left alone."""
+"""A payer's receipts: what holds is given, what does not is named, and what cannot matter is left alone."""
 
 import datetime as dt
 
