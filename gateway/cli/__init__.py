@@ -41,6 +41,7 @@ KNOWN_ERRORS: Final = frozenset(
         "gateway.app.setup.SetupError",
         "gateway.app.supervisor.StartError",
         "gateway.directory.errors.DirectoryError",
+        "gateway.fonts.FontMissing",
         "gateway.inquiry.errors.InquiryError",
         "gateway.issuance.errors.IssuanceError",
         "gateway.line.dial.LineError",
