@@ -1,7 +1,7 @@
 """Disclosing a month to its operators, and answering what they found: the steps of 000仕4-2."""
 
 from collections.abc import Mapping, Sequence
-from typing import BinaryIO, ClassVar
+from typing import BinaryIO, ClassVar, Final
 
 from gateway.settlement import facts, states
 from gateway.settlement.admission import Person, admit, check_person, days_of, not_over, outside
@@ -18,9 +18,12 @@ from gateway.settlement.shelving import MEDIA, Shelf, open_shelf
 from gateway.settlement.sides import Side
 from gateway.settlement.states import Acts
 from gateway.settlement.windows import Cut
+from gateway.settlement.words import STEPS
 from gateway.store.settlement import SettlementReader
 from protocol.act import Act, ActKind
 from protocol.disclosure import SignedDisclosure, digest, encode_disclosure, encode_signed, to_sign
+
+ANSWER: Final = ("照合結果への回答", "Answer to the reconciliation")
 
 
 class AnswerInvalid(SettlementError):  # noqa: N818  named after the fact
@@ -101,7 +104,7 @@ async def accept(
         return exchange.answered
     obstacles = frozen_already(acts, of)
     cycles = [side.dates(of, desk.calendars) for side in desk.sides(of, incoming=True) if side.party == party]
-    obstacles += outside(Step.CONFIRM, days_of(Step.CONFIRM, cycles, of), desk.today)
+    obstacles += outside(ANSWER, days_of(Step.CONFIRM, cycles, of), desk.today)
     who = admit("accept", obstacles, person)
     before = states.select(acts, ActKind.ANSWERED, of.text, party=party)
     act = _act(desk, of, party, ActKind.ANSWERED, who, turn=len(before), content=facts.encode_facts(said))
@@ -136,7 +139,7 @@ async def _disclose(desk: Desk, of: Period, acts: Acts, sides: Sequence[Side], p
     obstacles = frozen_already(acts, of) or list(not_over(of, desk.today))
     if not obstacles:
         cycles = [side.dates(of, desk.calendars) for side in sides]
-        obstacles = list(outside(until, days_of(until, cycles, of), desk.today))
+        obstacles = list(outside(STEPS[Step.DISCLOSE], days_of(until, cycles, of), desk.today))
     async with desk.reading() as reader:
         cut = await read_cut(reader)
         statement = await read_statement(reader, desk.window(of, cut=cut, previous=states.previous_cut(acts, of)))
