@@ -190,9 +190,21 @@ async def _content(
     return encode_disclosure(made), made.rows, made.rows_digest, made.net.due_yen
 
 
+def name_of(act: Act) -> str:
+    """What the files of a disclosure are called, without their ends."""
+    return f"disclosure-{act.period}-{act.party}" + (f"-{act.turn + 1}" if act.turn else "")
+
+
+async def content_of(desk: Desk, reader: SettlementReader, of: Period, acts: Acts, act: Act) -> bytes:
+    """The bytes of a disclosure, made again from the ledger at its cut. Raises: StoreError, SettlementError."""
+    with desk.scratch() as directory, (directory / "rows").open("wb") as spool:
+        cut = Cut(facts.disclosed(act).cut)
+        return (await _content(desk, reader, of, acts, act.party, cut, act.at_us, spool))[0]
+
+
 async def _documents(desk: Desk, of: Period, acts: Acts, act: Act) -> None:
     """The documents of a disclosure that stands, made where they are missing."""
-    name = f"disclosure-{of.text}-{act.party}" + (f"-{act.turn + 1}" if act.turn else "")
+    name = name_of(act)
     shelf = await open_shelf(desk, of.text, act.party)
     if not shelf.has(f"{name}.disclosure"):
         await _make_documents(desk, of, acts, act, shelf, name)
