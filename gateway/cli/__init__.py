@@ -52,6 +52,7 @@ KNOWN_ERRORS: Final = frozenset(
         "gateway.peers.line_file.LineFileError",
         "gateway.peers.ministry.errors.MinistryError",
         "gateway.peers.municipality.errors.MunicipalityError",
+        "gateway.peers.proof_book.ProofBookError",
         "gateway.peers.relay.errors.RelayError",
         "gateway.settlement.errors.SettlementError",
         "gateway.store.errors.StoreError",
