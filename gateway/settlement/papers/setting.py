@@ -18,7 +18,7 @@ from gateway.settlement.errors import SettlementError
 
 Both = tuple[str, str]
 """Japanese and English."""
-_TEMPLATE: Final = Path(__file__).parent / "templates" / "paper.typ"
+_TEMPLATE: Final = Path(__file__).parent.joinpath("templates", "paper.typ")
 _lock = threading.Lock()
 
 
