@@ -212,7 +212,7 @@ def test_every_store_is_listed_and_every_page_counted():
 
 
 def test_a_list_that_is_too_long_is_left_to_the_csv(monkeypatch):
-    monkeypatch.setattr(cells_module, "LISTED_MAX", 8)
+    monkeypatch.setattr(cells_module, "LISTED_MAX", 5)
     made, papers = papers_of()
     pages = "".join(texts(papers))
     assert "店舗別の明細は同じ番号のCSVにあります" in pages
