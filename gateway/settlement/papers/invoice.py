@@ -14,7 +14,7 @@ from gateway.settlement.papers.figures import at_text, rate, to_json
 from gateway.settlement.papers.heads import in_json
 from gateway.settlement.papers.invoice_page import TITLES, Line, Tax, page, taxes
 from gateway.settlement.papers.setting import Attachment, to_pdf
-from protocol.invoice import TAX_PARTS, DocumentKind, Invoice, SignedInvoice, encode_signed
+from protocol.invoice import DocumentKind, Invoice, SignedInvoice, TaxRule, encode_signed
 
 FORMAT: Final = "sekisho-invoice-paper/1"
 
@@ -99,7 +99,7 @@ def _content(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], n
             }
             for each in lines
         ],
-        "taxes": [_tax(each, names) for each in taxes(invoice, lines)],
+        "taxes": [_tax(each, invoice.tax, names) for each in taxes(invoice, lines)],
         "cells": cells_json(invoice.cells, names),
         "items": {"count": invoice.items, "sha256": invoice.items_digest.hex()},
         "rests_on": {
@@ -112,6 +112,7 @@ def _content(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], n
                 "root": rests.checkpoint_root.hex(),
                 "at": at_text(rests.checkpoint_us),
             },
+            "frozen_at": at_text(rests.frozen_us) if rests.frozen_us else None,
         },
         "signature": {
             "key_id": signed.key_id,
@@ -121,10 +122,10 @@ def _content(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], n
     }
 
 
-def _tax(each: Tax, names: Names) -> dict[str, object]:
+def _tax(each: Tax, rule: TaxRule, names: Names) -> dict[str, object]:
     return {
         "supplier": in_json(each.supplier, names.party(each.supplier), names),
-        "rate": rate(TAX_PARTS),
+        "rate": rate(rule),
         "taxed_yen": each.taxed_yen,
         "tax_yen": each.tax_yen,
     }
