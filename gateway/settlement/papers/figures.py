@@ -8,6 +8,7 @@ import msgspec
 from gateway.era import in_reiwa
 from gateway.settlement.periods import Period, PeriodKind, period
 from gateway.settlement.windows import in_japan
+from protocol.invoice import TaxRule
 
 PRODUCTION: Final = "production"
 MARKS: Final = "開発用データ DEVELOPMENT DATA"
@@ -23,11 +24,10 @@ def yen(value: int) -> str:
     return f"▲¥{-value:,}" if value < 0 else f"¥{value:,}"
 
 
-def rate(parts: tuple[int, int]) -> str:
+def rate(rule: TaxRule) -> str:
     """The tax rate of which this is the part in a tax-included amount: 10/110 is 10%, 8/108 is 8%."""
-    numerator, denominator = parts
-    whole, rest = divmod(numerator * 100, denominator - numerator)
-    return f"{whole}%" if rest == 0 else f"{numerator}/{denominator}"
+    whole, rest = divmod(rule.numerator * 100, rule.denominator - rule.numerator)
+    return f"{whole}%" if rest == 0 else f"{rule.numerator}/{rule.denominator}"
 
 
 def day_text(text: str) -> str:
@@ -62,3 +62,9 @@ def mark(environment: str) -> str:
 def to_json(content: object) -> bytes:
     """JSON for people and programs: indented, UTF-8, the fields in the order given."""
     return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+
+
+def percent(basis_points: int) -> str:
+    """A rate of 1/10,000 parts in percent: 250 is 2.5%."""
+    whole, rest = divmod(basis_points, 100)
+    return f"{whole}.{rest:02}".rstrip("0").rstrip(".") + "%" if rest else f"{whole}%"
