@@ -20,6 +20,7 @@ from gateway.ledger.checkpointing import Checkpointer
 from gateway.settlement.calendars import STANDARD, Calendars
 from gateway.settlement.desk import Desk
 from gateway.settlement.journal import Journal, open_journal
+from gateway.settlement.letterheads import letterheads_of, with_letterheads
 from gateway.settlement.paper import Names
 from gateway.settlement.terms import Contract
 from gateway.settlement.toml import read_calendars, read_contract
@@ -29,6 +30,7 @@ from protocol.certificates import KINDS
 from protocol.keys import Purpose
 
 CALENDARS: Final = "calendars.toml"
+LETTERHEADS: Final = "letterheads.toml"
 SETTLEMENT: Final = "settlement"
 CONNECTIONS: Final = 5
 """Of the database that a desk needs: lock and blocks of the journal, a snapshot, acts and documents."""
@@ -45,19 +47,30 @@ def calendars_of(base: Path) -> Calendars:
     return read_calendars(file) if file.exists() else STANDARD
 
 
-def names_of(directory: Directory) -> Names:
-    """What documents call the directory's parties, certificate kinds and affairs."""
+def names_of(directory: Directory, configuration: Configuration) -> Names:
+    """What documents call the directory's parties, certificate kinds and affairs, and their letterheads.
+
+    Raises: LetterheadInvalid.
+    """
     parties = {each.id: (each.name_ja, each.name_en) for each in directory.document.parties}
     matters = {str(kind): (name.ja, name.en) for kind, name in KINDS.items()}
     matters |= {affair.id: (affair.title_ja, affair.title_en) for affair in AFFAIRS.values()}
-    return Names(parties=parties, matters=matters, issuer=parties[CENTRE_PARTY])
+    names = Names(
+        parties=parties,
+        matters=matters,
+        issuer=parties[CENTRE_PARTY],
+        centre=CENTRE_PARTY,
+        environment=configuration.centre.environment,
+    )
+    file = configuration.base / LETTERHEADS
+    return with_letterheads(names, letterheads_of(file.read_bytes())) if file.exists() else names
 
 
 async def desk_of(
     configuration: Configuration, database: Database, keystore: KeyStore, now_us: Callable[[], int]
 ) -> Desk:
     """The desk at this time. database: as the schema's owner, with CONNECTIONS. Raises: StoreError, DirectoryError,
-    TermsInvalid."""
+    TermsInvalid, LetterheadInvalid."""
     base, centre = configuration.base, configuration.centre
 
     def journal() -> AbstractAsyncContextManager[Journal]:
@@ -79,7 +92,7 @@ async def desk_of(
         centre=CENTRE_PARTY,
         role=centre.role,
         environment=centre.environment,
-        names=names_of(await directories.load(database)),
+        names=names_of(await directories.load(database), configuration),
         out=base / SETTLEMENT,
         now_us=now_us(),
         cover=checkpointer.run_once,

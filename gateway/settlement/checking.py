@@ -145,7 +145,7 @@ async def _disclosures(
             yield Finding(code="disclosure", where=where, text="the ledger no longer gives it")
             continue
         signed = SignedDisclosure(content, said.signature.key_id, said.signature.signature)
-        file = shelved.get((act.party, of.text, f"{name_of(act)}.disclosure"))
+        file = shelved.get((act.party, of.text, f"{name_of(act, desk.role)}.disclosure"))
         if file is None or file.digest != facts.digest_of(encode_disclosure(signed)):
             yield Finding(code="document", where=where, text="its file is missing or another; do the step again")
 
@@ -178,7 +178,7 @@ async def _amounts(
             act = by_key[draft.side.key]
             number = facts.issued(act).number
             try:
-                signed = await document_of(desk, reader, draft, act)
+                signed = await document_of(desk, reader, draft, act, frozen_us=0 if frozen is None else frozen.at_us)
             except SettlementError as error:
                 yield Finding(code=error.code, where=number, text=str(error))
                 continue
