@@ -145,7 +145,7 @@ async def _disclosures(
             yield Finding(code="disclosure", where=where, text="the ledger no longer gives it")
             continue
         signed = SignedDisclosure(content, said.signature.key_id, said.signature.signature)
-        file = shelved.get((act.party, of.text, f"{name_of(act, desk.role)}.disclosure"))
+        file = shelved.get((act.party, of.text, f"{name_of(act)}.disclosure"))
         if file is None or file.digest != facts.digest_of(encode_disclosure(signed)):
             yield Finding(code="document", where=where, text="its file is missing or another; do the step again")
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO, ClassVar, Final
 
-import msgspec
-
 from gateway.settlement import facts, states
 from gateway.settlement.admission import Person, admit, check_person, days_of, not_over, outside
 from gateway.settlement.cycle import Step
@@ -201,9 +199,9 @@ async def _content(
     return encode_disclosure(made), made.rows, made.rows_digest, made.net.due_yen
 
 
-def name_of(act: Act, role: str) -> str:
-    """What the files of a disclosure are called, without their ends; one that was made anew bears its number."""
-    return f"disclosure-{role}-{act.period}-{act.party}" + (f"-{act.turn + 1}" if act.turn else "")
+def name_of(act: Act) -> str:
+    """What the files of a disclosure are called, without their ends."""
+    return f"disclosure-{act.period}-{act.party}" + (f"-{act.turn + 1}" if act.turn else "")
 
 
 async def content_of(desk: Desk, reader: SettlementReader, of: Period, acts: Acts, act: Act) -> bytes:
@@ -215,7 +213,7 @@ async def content_of(desk: Desk, reader: SettlementReader, of: Period, acts: Act
 
 async def _documents(desk: Desk, of: Period, acts: Acts, act: Act) -> None:
     """The documents of a disclosure that stands, made where they are missing."""
-    name = name_of(act, desk.role)
+    name = name_of(act)
     shelf = await open_shelf(desk, of.text, act.party)
     if not shelf.has(f"{name}.disclosure"):
         await _make_documents(desk, of, acts, act, shelf, name)
@@ -234,18 +232,10 @@ async def _make_documents(desk: Desk, of: Period, acts: Acts, act: Act, shelf: S
         await shelf.put_file(f"{name}.rows", MEDIA, file, made_us=act.at_us)
         disclosure = decode_disclosure(content)
         with file.open("rb") as rows:
-            for paper in disclosure_papers(disclosure, read_rows(rows, disclosure), names=desk.names):
-                await shelf.put(_named(paper, act), made_us=act.at_us)
+            for paper in disclosure_papers(disclosure, read_rows(rows, disclosure), names=desk.names, number=name):
+                await shelf.put(paper, made_us=act.at_us)
     signed = encode_signed(SignedDisclosure(content, said.signature.key_id, said.signature.signature))
     await shelf.put(Paper(name=f"{name}.disclosure", media=MEDIA, data=signed), made_us=act.at_us)
-
-
-def _named(paper: Paper, act: Act) -> Paper:
-    """A paper of a disclosure that was made anew, under a name of its own."""
-    if not act.turn:
-        return paper
-    stem, dot, end = paper.name.rpartition(".")
-    return msgspec.structs.replace(paper, name=f"{stem}-{act.turn + 1}{dot}{end}")
 
 
 def _act(

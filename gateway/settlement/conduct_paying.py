@@ -8,17 +8,14 @@ open, or of a day to come. Source: 000契13-3, 000仕4-5, 001-4-6, 002本2-4; DO
 from collections.abc import Iterator
 from datetime import date
 
-from gateway.settlement import facts, states
+from gateway.settlement import states
 from gateway.settlement.admission import Obstacle, Person, StepRefused, admit, check_person
-from gateway.settlement.conduct_issuing import SUFFIX
+from gateway.settlement.conduct_receipts import put_receipt
 from gateway.settlement.desk import Desk, of_period
-from gateway.settlement.papers import payment_papers
 from gateway.settlement.periods import Period, period
-from gateway.settlement.shelving import open_shelf
 from gateway.settlement.sides import sides
 from gateway.settlement.states import Acts, Demand
 from protocol.act import Act, ActKind
-from protocol.invoice import decode_invoice, decode_signed
 
 
 async def pay(
@@ -46,7 +43,7 @@ async def pay(
     amount = demand.open_yen if yen is None else yen
     for act in demand.paid:
         if not again and act.day == str(day) and (yen is None or act.yen == amount):
-            await _documents(desk, span, acts, act)
+            await put_receipt(desk, span, acts, act)
             return act
     who = admit("pay", _obstacles(desk, demand, day, amount), person)
     paid = Act(
@@ -64,25 +61,8 @@ async def pay(
         at_us=desk.now_us,
     )
     await desk.write([paid], seen=of_period(acts, span.text), of=span.text)
-    await _documents(desk, span, acts, paid)
+    await put_receipt(desk, span, acts, paid)
     return paid
-
-
-async def _documents(desk: Desk, span: Period, acts: Acts, paid: Act) -> None:
-    """The receipt or notice of a payment (領収書), where it is of a document that the centre made."""
-    side = (paid.contract, paid.claim, paid.party)
-    for kind in (ActKind.INVOICED, ActKind.RELEASED):
-        act = states.latest(acts, kind, span.text, side=side)
-        if act is None:
-            continue
-        shelf = await open_shelf(desk, span.text, paid.party)
-        file = await shelf.read(f"{facts.issued(act).number}{SUFFIX}")
-        if file is None:
-            continue
-        document = decode_invoice(decode_signed(file).invoice)
-        for paper in payment_papers(paid, invoice=document, names=desk.names):
-            await shelf.put(paper, made_us=paid.at_us)
-        await shelf.write_files()
 
 
 def _side(desk: Desk, span: Period, party: str, claim: str, acts: Acts) -> tuple[str, str, str] | None:

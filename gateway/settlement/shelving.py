@@ -34,7 +34,7 @@ class Shelf:
         return name in self._rows
 
     async def read(self, name: str) -> bytes | None:
-        """A document's bytes, None where there is none. Raises: StoreError."""
+        """A document whole; None where none stands. Raises: StoreError."""
         row = self._rows.get(name)
         return None if row is None else b"".join([part async for part in self._store.read(row)])
 

@@ -108,7 +108,7 @@ async def test_a_disclosure_has_the_rows_it_names(database_dsn, tmp_path):
     async with house(database_dsn, tmp_path) as place:
         await _business(place)
         first, _ = await disclose(place.desk("2026-10-01"), SEPTEMBER, CLERK)
-        path = tmp_path / SEPTEMBER / "cvs-dev" / "disclosure-certificate-2026-09-cvs-dev"
+        path = tmp_path / SEPTEMBER / "cvs-dev" / "disclosure-2026-09-cvs-dev"
         shown = decode_disclosure(decode_disclosure_file(path.with_suffix(".disclosure").read_bytes()).disclosure)
         with path.with_suffix(".rows").open("rb") as rows:
             assert sum(row.yen - row.commission for row in read_rows(rows, shown)) == first.yen == shown.net.due_yen
