@@ -122,7 +122,10 @@ def claim_date(claim: Claim, span: Period, calendars: Calendars) -> date | None:
 
 
 def differences(act: Act, claim: Claim, span: Period, calendars: Calendars) -> list[tuple[str, str]]:
-    """Why a claim received is not a proper one, in Japanese and English; empty when it is. Raises: FactsUnreadable."""
+    """Why a claim received is not a proper one, in Japanese and English; none when it is.
+
+    Raises: FactsContradicted.
+    """
     said = facts_of(act, Received)
     found = []
     if act.yen != said.ours_yen:
@@ -141,30 +144,3 @@ def differences(act: Act, claim: Claim, span: Period, calendars: Calendars) -> l
             )
         )
     return found
-
-
-def payment_act(
-    contract: str,
-    claim: str,
-    span: Period,
-    *,
-    party: str,
-    yen: int,
-    paid: date,
-    acts: Iterable[Act],
-    by: str,
-    at_us: int,
-) -> Act:
-    """Money that went, or came, on a claim. yen: towards the claim's payee; raises ActStands for the very same."""
-    act = Act(
-        kind=ActKind.PAID,
-        contract=contract,
-        claim=claim,
-        period=span.text,
-        party=party,
-        day=str(paid),
-        by=by,
-        yen=yen,
-        at_us=at_us,
-    )
-    return once(acts, act)

@@ -10,11 +10,11 @@ from gateway.settlement.desk import Desk, of_period
 from gateway.settlement.disclosing import make_disclosure
 from gateway.settlement.errors import SettlementError
 from gateway.settlement.facts import Disclosed, Signature
+from gateway.settlement.obstacles import frozen_already, without_contract
 from gateway.settlement.paper import Paper
 from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_cut, read_statement
 from gateway.settlement.shelving import MEDIA, Shelf, open_shelf
-from gateway.settlement.obstacles import frozen_already, without_contract
 from gateway.settlement.sides import Side
 from gateway.settlement.states import Acts
 from gateway.settlement.windows import Cut

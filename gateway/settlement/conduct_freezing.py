@@ -15,7 +15,14 @@ from gateway.settlement.conduct_issuing import issue
 from gateway.settlement.cycle import Step
 from gateway.settlement.desk import Desk, of_period
 from gateway.settlement.issuing import held_against
-from gateway.settlement.obstacles import changed, earlier_open, frozen_already, later_frozen, not_agreed, without_contract
+from gateway.settlement.obstacles import (
+    changed,
+    earlier_open,
+    frozen_already,
+    later_frozen,
+    not_agreed,
+    without_contract,
+)
 from gateway.settlement.periods import Period, term
 from gateway.settlement.reading import read_cut, read_statement
 from gateway.settlement.statements import Statement

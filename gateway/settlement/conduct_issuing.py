@@ -9,10 +9,10 @@ from datetime import date
 
 from gateway.settlement import facts, states
 from gateway.settlement.admission import Person, admit, check_person, days_of, outside
+from gateway.settlement.billing import Bill
 from gateway.settlement.cycle import Step
 from gateway.settlement.dates import Anchor
 from gateway.settlement.desk import Desk, of_period
-from gateway.settlement.billing import Bill
 from gateway.settlement.invoices import Heading
 from gateway.settlement.issuing import Draft, checkpoint_of, held_against, issued, read_drafts, signed_again
 from gateway.settlement.obstacles import not_frozen

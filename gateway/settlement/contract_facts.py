@@ -6,29 +6,17 @@ Source: docs/PROTOCOL.md, Acts of settlement.
 
 from collections.abc import Iterable
 from datetime import date
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from gateway.settlement.errors import ActStands, SettlementError
+from gateway.settlement.errors import ActStands
+from gateway.settlement.facts import FactsContradicted
 from gateway.settlement.interest import LateInterest, Waiver
-from protocol.act import Act, ActKind
+from protocol.act import Act
 
 T = TypeVar("T", bound=msgspec.Struct)
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class FactsUnreadable(SettlementError):  # noqa: N818  named after the fact
-    """An act whose facts are not those of its kind. Fields: act."""
-
-    code: ClassVar[str] = "facts-unreadable"
-
-    def __init__(self, act: Act) -> None:
-        super().__init__(
-            f"what {ActKind(act.kind).name} of {act.period}, {act.party or 'all parties'} says cannot be read"
-            " / 記録の内容を読めません; verify the acts (sekisho settle verify)"
-        )
-        self.act = act
 
 
 class Received(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
@@ -85,9 +73,14 @@ class Accounted(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
 
 
 class HandedOver(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
-    """Of HANDED_OVER: SHA-256 of the package's list of files, and how many it names."""
+    """Of HANDED_OVER: SHA-256 of the package's list of files, its signature, and how many files it names.
+
+    The signature stands here, since signing again gives another one, and a package made again is the same to the byte.
+    """
 
     digest: bytes
+    key_id: str
+    signature: bytes
     files: int
 
 
@@ -97,13 +90,13 @@ def facts_bytes(facts: msgspec.Struct) -> bytes:
 
 
 def facts_of(act: Act, shape: type[T]) -> T:
-    """What an act says. Raises: FactsUnreadable."""
+    """What an act says. Raises: FactsContradicted."""
     try:
         found = msgspec.msgpack.decode(act.facts, type=shape)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise FactsUnreadable(act) from error
+        raise FactsContradicted(act) from error
     if _encode(found) != act.facts:
-        raise FactsUnreadable(act)
+        raise FactsContradicted(act)
     return found
 
 

@@ -161,7 +161,7 @@ def account(
     unbilled: Amount,
     day: date,
 ) -> Account:
-    """The account of a term. Raises: FactsUnreadable, NoRate."""
+    """The account of a term. Raises: FactsContradicted, NoRate."""
     lines = tuple(
         _line(debt, delays(debt, acts, today=day), acts)
         for debt in debts

@@ -10,12 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, Final
 
+from gateway.settlement.admission import Obstacle
 from gateway.settlement.billing import Bill, bill
 from gateway.settlement.entries import taken
 from gateway.settlement.errors import NoTerms, SettlementError
 from gateway.settlement.facts import Issued, Signature, digest_of
 from gateway.settlement.invoices import Heading, Items, make_invoice, rests_on
-from gateway.settlement.admission import Obstacle
 from gateway.settlement.obstacles import terms_differ
 from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_checkpoint, read_entries, read_statement

@@ -15,7 +15,7 @@ from datetime import date
 
 import msgspec
 
-from gateway.settlement.contract_facts import Inspected, Reckoned, Waived, facts_bytes, facts_of, once
+from gateway.settlement.contract_facts import Inspected, Reckoned, Waived, facts_bytes, facts_of
 from gateway.settlement.errors import ActStands, GivenInvalid
 from gateway.settlement.interest import LateInterest, Span, Waiver, late_interest
 from gateway.settlement.owing import Debt
@@ -36,7 +36,7 @@ def delays(debt: Debt, acts: Iterable[Act], *, today: date) -> list[Delay]:
     """The late payments of a debt in their order, and what is unpaid as if it were paid today.
 
     None for a debt whose claim has no article on late interest, or whose debtor is not the one that it binds (the
-    claim's payer). Raises: FactsUnreadable, NoRate.
+    claim's payer). Raises: FactsContradicted, NoRate.
     """
     if debt.claim.interest is None or debt.deadline is None or debt.debtor is not debt.claim.payer:
         return []
@@ -65,7 +65,7 @@ def delays(debt: Debt, acts: Iterable[Act], *, today: date) -> list[Delay]:
 
 
 def inspections(acts: Iterable[Act], contract: str) -> list[Span]:
-    """The days of a contract's inspections. Raises: FactsUnreadable."""
+    """The days of a contract's inspections. Raises: FactsContradicted."""
     said = [facts_of(act, Inspected) for act in acts if act.kind == ActKind.INSPECTED and act.contract == contract]
     return [Span(first=each.first, last=each.last) for each in said]
 
@@ -161,10 +161,10 @@ def inspection_act(
 
 def _only(acts: Iterable[Act], act: Act) -> Act:
     """An act of which there is one. Raises: ActStands."""
-    found = once(acts, act)
-    if found.turn:
-        raise ActStands(act)
-    return found
+    for each in acts:
+        if each.key == act.key:
+            raise ActStands(each)
+    return act
 
 
 def _parts(debt: Debt, today: date) -> Iterator[tuple[int | None, date, int, int]]:

@@ -114,7 +114,7 @@ def debts(
 ) -> list[Debt]:
     """All that was asked, in the order of contracts, periods and claims.
 
-    invoiced: the centre's own invoices, as the part that makes them reads them. Raises: FactsUnreadable, NoTerms,
+    invoiced: the centre's own invoices, as the part that makes them reads them. Raises: FactsContradicted, NoTerms,
     PeriodInvalid, DayOutOfRange, NoOpenDay.
     """
     by_reference = {contract.reference: contract for contract in contracts}
@@ -132,7 +132,7 @@ def debts(
 
 
 def claims_received(acts: Iterable[Act]) -> Iterator[Asked]:
-    """The proper claims that came to the centre. Raises: FactsUnreadable."""
+    """The proper claims that came to the centre. Raises: FactsContradicted."""
     for act in acts:
         if act.kind == ActKind.CLAIMED:
             said = facts_of(act, Received)
@@ -156,7 +156,7 @@ def interest_claim(claim: str) -> str:
 
 
 def accelerations(acts: Iterable[Act], contract: str) -> dict[PartyRole, date]:
-    """Since when a role's debts are due at once. Raises: FactsUnreadable."""
+    """Since when a role's debts are due at once. Raises: FactsContradicted."""
     found: dict[PartyRole, date] = {}
     for act in acts:
         if act.kind == ActKind.ACCELERATED and act.contract == contract:

@@ -11,11 +11,10 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Final
 
+from certs.files import PRIVATE
 from gateway.settlement.desk import Desk
 from gateway.settlement.paper import Paper
 from gateway.store.settlement_acts import PART_BYTES, DocumentRow, DocumentStore
-from certs.files import PRIVATE
-
 
 MEDIA: Final = "application/vnd.sekisho"
 """Of files that our own programs read."""

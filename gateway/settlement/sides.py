@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import msgspec
 
-from gateway.settlement.cycle import Cycle, cycle
 from gateway.settlement.calendars import Calendars
+from gateway.settlement.cycle import Cycle, cycle
 from gateway.settlement.errors import NoTerms, SettlementError
 from gateway.settlement.periods import Period, PeriodKind
 from gateway.settlement.statements import Statement

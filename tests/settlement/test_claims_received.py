@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from gateway.settlement.calendars import STANDARD
-from gateway.settlement.claims_received import differences, flat_yen, payment_act, receive
+from gateway.settlement.claims_received import differences, flat_yen, receive
 from gateway.settlement.contract_facts import Received, facts_of
 from gateway.settlement.errors import ActStands, GivenInvalid
 from gateway.settlement.owing import claims_received, debts, found_claim
@@ -136,13 +136,3 @@ def test_a_claim_is_found_by_its_party():
         found_claim(contracts, party="cvs-dev", claim="rent", of=MAY)
     with pytest.raises(GivenInvalid, match="give a party of a contract file"):
         found_claim(contracts, party="nobody", claim="fees", of=MAY)
-
-
-def test_a_payment_is_recorded_once_and_a_second_one_takes_the_next_turn():
-    given = {"party": "chiba", "by": "clerk-1", "at_us": AT_US}
-    first = payment_act(CITY.reference, "fees", MAY, yen=204_000, paid=on("2026-06-29"), acts=[], **given)
-    with pytest.raises(ActStands):
-        payment_act(CITY.reference, "fees", MAY, yen=204_000, paid=on("2026-06-29"), acts=[first], **given)
-    second = payment_act(CITY.reference, "fees", MAY, yen=520, paid=on("2026-06-30"), acts=[first], **given)
-    (debt,) = debts([city_claim(), first, second], [CITY], calendars=STANDARD)
-    assert (second.turn, debt.open_yen) == (1, 0)

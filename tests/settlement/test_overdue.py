@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.settlement.calendars import STANDARD
-from gateway.settlement.contract_facts import FactsUnreadable, Inspected, Reckoned, facts_bytes, facts_of
+from gateway.settlement.contract_facts import Inspected, Reckoned, facts_bytes, facts_of
 from gateway.settlement.errors import ActStands, GivenInvalid
+from gateway.settlement.facts import FactsContradicted
 from gateway.settlement.interest import Waiver
 from gateway.settlement.overdue import delays, inspection_act, inspections, interest_act, waiver_act
 from gateway.settlement.owing import debts
@@ -155,5 +156,5 @@ def test_a_credit_note_and_a_claim_without_an_article_bear_no_interest():
 
 
 def test_facts_of_another_kind_are_refused():
-    with pytest.raises(FactsUnreadable):
+    with pytest.raises(FactsContradicted):
         inspections([act(ActKind.INSPECTED, facts=facts_bytes(Waiver(ground="g", reference="r")))], OPERATOR.reference)
