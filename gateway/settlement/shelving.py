@@ -5,7 +5,6 @@ version would print a page otherwise. The paper that completes a set is put last
 again. Cost: one part of a document at a time.
 """
 
-import os
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -58,7 +57,8 @@ class Shelf:
             path = self.directory / name
             draft = path.with_name(f".{name}.{secrets.token_hex(4)}")
             try:
-                with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb") as file:
+                with draft.open("xb") as file:
+                    draft.chmod(PRIVATE)
                     async for part in self._store.read(row):
                         file.write(part)
                 draft.replace(path)

@@ -90,6 +90,4 @@ def _of(contract: Contract, period: Period) -> Iterable[Side]:
             continue
         incoming = claim.payee is PartyRole.CENTRE
         other = claim.payer if incoming else claim.payee
-        yield Side(
-            contract=contract, terms=terms, claim=claim, party=contract.parties[other], incoming=incoming
-        )
+        yield Side(contract=contract, terms=terms, claim=claim, party=contract.parties[other], incoming=incoming)
