@@ -306,7 +306,8 @@ def _ours(contract: Contract, claim: Claim, span: Period, party: str, acts: Sequ
 def _no_delay(debt: Debt) -> GivenInvalid:
     return GivenInvalid(
         field="period",
-        why=f"nothing of {debt.number} was paid late, or its contract has no article on interest / 遅延はありません",
+        why=f"nothing of {debt.number} was late, its interest was waived, or its contract has no article on it"
+        " / 請求できる遅延利息はありません",
         remedy="nothing is to be asked for",
     )
 
