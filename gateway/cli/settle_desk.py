@@ -1,6 +1,7 @@
 """What the commands of `sekisho settle` share: the desk of a centre, who does a step, and how acts are shown."""
 
 import getpass
+import json
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,3 +58,16 @@ def shown(act: Act) -> dict[str, Any]:
     """An act without its facts."""
     fields = {name: getattr(act, name) for name in act.__struct_fields__ if name not in {"facts", "kind", "version"}}
     return {"kind": ActKind(act.kind).name.lower(), **fields}
+
+
+def echo(value: object) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(msgspec.to_builtins(value), ensure_ascii=False, indent=1))
+
+
+def read(file: Path) -> bytes:
+    """A file that was named. Raises: click.ClickException."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise click.ClickException(f"{file}: {error.strerror or error}") from error

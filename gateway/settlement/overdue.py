@@ -15,7 +15,7 @@ from datetime import date
 
 import msgspec
 
-from gateway.settlement.contract_facts import Inspected, Reckoned, Waived, facts_bytes, facts_of
+from gateway.settlement.contract_facts import Inspected, Reckoned, facts_bytes, facts_of
 from gateway.settlement.errors import ActStands, GivenInvalid
 from gateway.settlement.interest import LateInterest, Span, Waiver, late_interest
 from gateway.settlement.owing import Debt
@@ -117,8 +117,8 @@ def waiver_act(debt: Debt, delay: Delay, waiver: Waiver, *, day: date, by: str, 
             raise GivenInvalid(
                 field=field, why="is empty / 記載がありません", remedy="say why, and the written decision"
             )
-    said = Waived(yen=delay.late.interest_yen, waiver=waiver)
-    return _about(debt, ActKind.WAIVED, delay.turn, -said.yen, said, day, by, at_us)
+    late = msgspec.structs.replace(delay.late, waiver=waiver, payable_yen=0, payable_by=None)
+    return _about(debt, ActKind.WAIVED, delay.turn, -late.interest_yen, Reckoned(late=late), day, by, at_us)
 
 
 def inspection_act(
