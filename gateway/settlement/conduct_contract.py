@@ -163,17 +163,13 @@ async def ask_interest(desk: Desk, of: str, party: str, claim: str, person: Pers
         if not fresh:
             raise _no_delay(late.debt)
         ended = fresh[:1]  # the refusal names why
-    made = [
-        interest_act(
-            late.debt,
-            each,
-            payable_by=payable_by,
-            day=desk.today,
-            by=admit("late", (), person).by,
-            at_us=desk.now_us,
+    by = admit("late", (), person).by
+    made: list[Act] = []
+    for each in ended:
+        so_far = [*acts, *made]
+        made.append(
+            interest_act(late.debt, each, payable_by=payable_by, day=desk.today, by=by, at_us=desk.now_us, acts=so_far)
         )
-        for each in ended
-    ]
     if made:
         await desk.write(made, seen=of_period(acts, span.text), of=span.text)
     return await _with_papers(desk, span.text, party, [*standing, *made])
@@ -192,7 +188,10 @@ async def waive_interest(desk: Desk, of: str, party: str, claim: str, person: Pe
             raise _no_delay(late.debt)
         ended = fresh[:1]
     by = admit("late", (), person).by
-    made = [waiver_act(late.debt, each, waiver, day=desk.today, by=by, at_us=desk.now_us) for each in ended]
+    made: list[Act] = []
+    for each in ended:
+        so_far = [*acts, *made]
+        made.append(waiver_act(late.debt, each, waiver, day=desk.today, by=by, at_us=desk.now_us, acts=so_far))
     if made:
         await desk.write(made, seen=of_period(acts, span.text), of=span.text)
     return await _with_papers(desk, span.text, party, [*standing, *made])

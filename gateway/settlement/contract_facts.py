@@ -34,8 +34,12 @@ class Received(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
 
 class Reckoned(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
-    """Of INTEREST, and of WAIVED, where it has the waiver: how it was reckoned. The turn is the late payment's."""
+    """Of INTEREST, and of WAIVED, where it has the waiver: how it was reckoned.
 
+    payment: the turn of the payment that came late.
+    """
+
+    payment: int
     late: LateInterest
 
 
