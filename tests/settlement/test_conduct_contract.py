@@ -6,6 +6,7 @@ import json
 import pytest
 
 from gateway.settlement.admission import StepRefused
+from gateway.settlement.checking import check_settlement
 from gateway.settlement.conduct import confirm, disclose, invoice, pay
 from gateway.settlement.conduct_contract import (
     NothingOwed,
@@ -122,8 +123,12 @@ async def test_late_interest_is_asked_for_paid_or_waived_once(database_dsn, tmp_
         )
         rest = await pay_interest(place.desk("2026-11-21"), SEPTEMBER, "cvs-dev", "fees", CLERK, day=day("2026-11-21"))
         assert (rest.turn, rest.yen) == (1, 9_500)
-        made, _ = await final_account(place.desk("2026-11-22"), "cvs-dev", ENDED, None)
+        made, _ = await final_account(place.desk("2026-11-22"), "cvs-dev", ENDED, CLERK)
         assert made.is_settled
+        papers = sorted(path.name for path in (tmp_path / SEPTEMBER / "cvs-dev").glob("interest-*"))
+        assert papers == ["interest-2026-09-cvs-dev-fees.json", "interest-2026-09-cvs-dev-fees.pdf"]
+        assert (tmp_path / TERM.replace("/", "_") / "cvs-dev" / "final-account.json").exists()
+        assert (await check_settlement(place.desk("2026-11-23"))).findings == ()
 
 
 @pytest.mark.guest
@@ -219,6 +224,7 @@ async def test_a_package_is_made_once_the_account_stands_and_holds_together_with
         await hand_over(place.desk("2026-10-27"), "chiba", CLERK, out=tmp_path / "city", trust=trust)
         assert check_package(tmp_path / "city", trust).entries.due_yen == NET == city.unbilled.due_yen + NET
 
+        assert (await check_settlement(place.desk("2026-10-27"))).findings == ()
         await place.record(sale(9, day="2026-09-29", fee=300))
         with pytest.raises(AccountOvertaken):
             await hand_over(place.desk("2026-10-28"), "cvs-dev", CLERK, out=tmp_path / "late", trust=trust)
