@@ -155,7 +155,7 @@ async def _made(
 ) -> Act | None:
     """The act of a disclosure that is made now; None where the one that stands says the same."""
     before = states.select(acts, ActKind.DISCLOSED, of.text, party=side.party)
-    with desk.scratch() as directory, (directory / "rows").open("wb") as spool:
+    with desk.scratch() as directory, directory.joinpath("rows").open("wb") as spool:
         content, rows, rows_digest, net = await _content(desk, reader, of, acts, side.party, cut, desk.now_us, spool)
     if before:
         said = facts.disclosed(before[-1])
@@ -197,7 +197,7 @@ def name_of(act: Act) -> str:
 
 async def content_of(desk: Desk, reader: SettlementReader, of: Period, acts: Acts, act: Act) -> bytes:
     """The bytes of a disclosure, made again from the ledger at its cut. Raises: StoreError, SettlementError."""
-    with desk.scratch() as directory, (directory / "rows").open("wb") as spool:
+    with desk.scratch() as directory, directory.joinpath("rows").open("wb") as spool:
         cut = Cut(facts.disclosed(act).cut)
         return (await _content(desk, reader, of, acts, act.party, cut, act.at_us, spool))[0]
 
@@ -214,7 +214,7 @@ async def _documents(desk: Desk, of: Period, acts: Acts, act: Act) -> None:
 async def _make_documents(desk: Desk, of: Period, acts: Acts, act: Act, shelf: Shelf, name: str) -> None:
     said = facts.disclosed(act)
     with desk.scratch() as directory:
-        file = directory / "rows"
+        file = directory.joinpath("rows")
         async with desk.reading() as reader:
             with file.open("wb") as spool:
                 content, *_ = await _content(desk, reader, of, acts, act.party, Cut(said.cut), act.at_us, spool)

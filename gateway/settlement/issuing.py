@@ -94,7 +94,7 @@ async def read_drafts(
     for number, side in enumerate(sides):
         own = side.of(statement)
         if own.cells:
-            drafts[side.incoming, side.party] = Draft(side, own, spool / f"{number}.items")
+            drafts[side.incoming, side.party] = Draft(side, own, spool.joinpath(f"{number}.items"))
     async for batch in read_entries(reader, window):
         shares: dict[tuple[bool, str], list[EntryRow]] = {}
         for row in batch:

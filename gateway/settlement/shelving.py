@@ -27,7 +27,7 @@ class Shelf:
         self._rows = {row.name: row for row in rows}
         self._of = of
         self._party = party
-        self.directory = desk.out / of.replace("/", "_") / party
+        self.directory = desk.out.joinpath(of.replace("/", "_"), party)
 
     def has(self, name: str) -> bool:
         """Whether a document of this name stands."""
@@ -54,7 +54,7 @@ class Shelf:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         paths = []
         for name, row in sorted(self._rows.items()):
-            path = self.directory / name
+            path = self.directory.joinpath(name)
             draft = path.with_name(f".{name}.{secrets.token_hex(4)}")
             try:
                 with draft.open("xb") as file:

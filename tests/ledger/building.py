@@ -130,8 +130,11 @@ class Writer:
         await self.store.open_stream(self.stream, opened_us=T0_US, predecessor=predecessor)
         return self
 
-    async def append(self, entries, *, turns=None, marks=None):
-        """Commit a block of entries; turns by index (0 otherwise), marks: index -> request id disclaimed."""
+    async def append(self, entries, *, turns=None, marks=None, riding=None):
+        """Commit a block of entries; turns by index (0 otherwise), marks: index -> request id disclaimed.
+
+        riding: what goes in with it.
+        """
         claims = [
             Claim(e.party, e.request_id, (turns or {}).get(i, 0), e.request_commitment, i)
             for i, e in enumerate(entries)
@@ -139,7 +142,7 @@ class Writer:
         claims += moves(entries)
         claims += [Claim(entries[i].party, r, -1, entries[i].request_commitment, i) for i, r in (marks or {}).items()]
         draft = build_block(self.stream, [encode_entry(e) for e in entries], T0_US + self.stream.height_next)
-        await self.store.commit(draft, self.centre.block.sign(draft.to_sign), "block-1", claims)
+        await self.store.commit(draft, self.centre.block.sign(draft.to_sign), "block-1", claims, riding)
         height = self.stream.height_next
         self.stream = advance(self.stream, draft.header)
         return height

@@ -4,7 +4,7 @@ import hashlib
 
 from gateway.settlement.paper import Names
 from protocol.certificates import KINDS
-from protocol.invoice import BlockRange, DocumentKind, Invoice, Rests, SignedInvoice, encode_invoice, tax_within
+from protocol.invoice import STANDARD_TAX, BlockRange, DocumentKind, Invoice, Rests, SignedInvoice, encode_invoice
 from protocol.settlement import NOTHING, Amount, Cell, Key
 
 COMMISSION = 115
@@ -25,7 +25,7 @@ NAMES = Names(
         "cvs-dev": "〒000-0000 開発県開発市港2-2\n財務部 支払担当",
         "chiba": "〒000-0000 開発県開発市本町3-3\n会計管理者",
     },
-    registrations={"cvs-dev": "T0000000000001", "centre": "T0000000000002"},
+    registrations={"cvs-dev": "T7000000000002", "centre": "T8000000000001"},
     accounts={
         "centre": "開発銀行(0000) 本店(000) 普通 0000000 カ)カイハツセンター",
         "chiba": "開発銀行(0000) 市役所支店(001) 普通 0000001 カイハツシカイケイカンリシャ",
@@ -89,6 +89,7 @@ def invoice(of=None, *, passed_on=False, **fields):
         "issued_us": ISSUED_US,
         **fields,
     }
-    values.setdefault("tax_yen", tax_within(net.commission) if values["tax_supplier"] else 0)
+    values.setdefault("tax", STANDARD_TAX)
+    values.setdefault("tax_yen", values["tax"].within(net.commission) if values["tax_supplier"] else 0)
     made = Invoice(**values)
     return SignedInvoice(encode_invoice(made), "centre-invoice-2026", b"\x01" * 64), made

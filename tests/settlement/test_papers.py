@@ -22,7 +22,7 @@ from gateway.settlement.periods import month, period
 from gateway.settlement.toml import read_contract
 from protocol.act import Act, ActKind
 from protocol.disclosure import Disclosure, Row
-from protocol.invoice import DocumentKind, decode_signed, tax_within
+from protocol.invoice import STANDARD_TAX, DocumentKind, TaxRule, decode_signed
 from protocol.settlement import NOTHING, Amount, Cell, Column, Key
 from tests.settlement.papers import ISSUED_US, NAMES, cells, invoice
 
@@ -134,7 +134,7 @@ def test_of_several_operators_each_ones_tax_is_rounded_by_itself():
     for cell in made.cells:
         sums[cell.key.party] = sums.get(cell.key.party, 0) + cell.net.commission
     found = {tax["supplier"]["id"]: (tax["taxed_yen"], tax["tax_yen"]) for tax in content_of(papers)["taxes"]}
-    assert found == {party: (commission, tax_within(commission)) for party, commission in sums.items()}
+    assert found == {party: (commission, STANDARD_TAX.within(commission)) for party, commission in sums.items()}
 
 
 def test_a_negative_balance_is_a_credit_note_that_shows_what_is_returned_and_where_to():
@@ -212,7 +212,7 @@ def test_every_store_is_listed_and_every_page_counted():
 
 
 def test_a_list_that_is_too_long_is_left_to_the_csv(monkeypatch):
-    monkeypatch.setattr(cells_module, "LISTED_MAX", 8)
+    monkeypatch.setattr(cells_module, "LISTED_MAX", 5)
     made, papers = papers_of()
     pages = "".join(texts(papers))
     assert "店舗別の明細は同じ番号のCSVにあります" in pages
@@ -364,10 +364,10 @@ def test_a_reader_of_rows_is_read_to_its_end_where_it_says_whether_it_was_the_ri
         (number(-1_234_567), "▲1,234,567"),
         (yen(-5), "▲¥5"),
         (yen(0), "¥0"),
-        (rate((10, 110)), "10%"),
-        (rate((8, 108)), "8%"),
-        (rate((1, 3)), "50%"),
-        (rate((1, 8)), "1/8"),
+        (rate(TaxRule(10, 110)), "10%"),
+        (rate(TaxRule(8, 108)), "8%"),
+        (rate(TaxRule(1, 3)), "50%"),
+        (rate(TaxRule(1, 8)), "1/8"),
         (percent(250), "2.5%"),
         (percent(260), "2.6%"),
         (percent(1_000), "10%"),

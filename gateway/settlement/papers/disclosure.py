@@ -10,8 +10,8 @@ from typing import Final
 
 from gateway.settlement import sheet
 from gateway.settlement.paper import CSV, JSON, PDF, Names, Paper, file_name
-from gateway.settlement.papers.cells import amount_json, cell_lists, cells_json, store_lists, view_of
-from gateway.settlement.papers.figures import at_text, mark, number, period_text, to_json, yen
+from gateway.settlement.papers.cells import amount_json, cell_lists, store_lists, view_of, with_cells
+from gateway.settlement.papers.figures import at_text, mark, number, period_text, yen
 from gateway.settlement.papers.heads import addressee, in_json, writer
 from gateway.settlement.papers.setting import Both, Document, Facts, Headline, Notes, facts, to_pdf
 from gateway.settlement.windows import in_japan
@@ -44,7 +44,8 @@ def disclosure_papers(disclosure: Disclosure, rows: Iterable[Row], *, names: Nam
     rows: as protocol.disclosure.read_rows gives them. Raises: GlyphLacking, NotSet, FontMissing; what `rows` raises.
     """
     own = f"disclosure-{disclosure.role}-{disclosure.period}-{disclosure.party}"
-    yield Paper(name=file_name(own, "json"), media=JSON, data=to_json(_content(disclosure, names, own)))
+    json = with_cells(_content(disclosure, names, own), disclosure.cells, names)
+    yield Paper(name=file_name(own, "json"), media=JSON, data=json)
     pdf = to_pdf(_page(disclosure, names, own), at_us=disclosure.made_us)
     yield Paper(name=file_name(own, "pdf"), media=PDF, data=pdf)
     many, left, part = disclosure.rows > ROWS_A_FILE, iter(rows), 0
@@ -89,7 +90,6 @@ def _content(disclosure: Disclosure, names: Names, own: str) -> dict[str, object
         "made_at": at_text(disclosure.made_us),
         "net": amount_json(disclosure.net),
         "due_yen": disclosure.net.due_yen,
-        "cells": cells_json(disclosure.cells, names),
         "rows": {"count": disclosure.rows, "sha256": disclosure.rows_digest.hex()},
     }
 

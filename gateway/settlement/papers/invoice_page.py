@@ -26,7 +26,7 @@ from gateway.settlement.papers.setting import (
     Table,
     facts,
 )
-from protocol.invoice import TAX_PARTS, DocumentKind, Invoice, SignedInvoice, tax_within
+from protocol.invoice import DocumentKind, Invoice, SignedInvoice
 
 TITLES: Final = {
     DocumentKind.INVOICE: ("請求書", "Invoice"),
@@ -120,7 +120,7 @@ def _items(invoice: Invoice, lines: tuple[Line, ...]) -> Table:
                 "" if each.quantity is None else number(each.quantity),
                 "" if each.price is None else number(each.price),
                 number(each.yen),
-                (rate(TAX_PARTS), "incl.") if each.taxed else ("対象外", "none"),
+                (rate(invoice.tax), "incl.") if each.taxed else ("対象外", "none"),
                 each.clause,
             )
         )
@@ -152,14 +152,14 @@ def taxes(invoice: Invoice, lines: tuple[Line, ...]) -> tuple[Tax, ...]:
     sums: dict[str, int] = {}
     for cell in invoice.cells:
         sums[cell.key.party] = sums.get(cell.key.party, 0) + cell.net.commission
-    return tuple(Tax(supplier, yen, tax_within(yen)) for supplier, yen in sorted(sums.items()))
+    return tuple(Tax(supplier, yen, invoice.tax.within(yen)) for supplier, yen in sorted(sums.items()))
 
 
 def _tax_table(invoice: Invoice, lines: tuple[Line, ...], names: Names) -> Iterator[Table]:
     found = taxes(invoice, lines)
     if not found:
         return
-    name = rate(TAX_PARTS)
+    name = rate(invoice.tax)
     rows = [
         Row(
             (
@@ -224,6 +224,7 @@ def _proof(signed: SignedInvoice, invoice: Invoice) -> Iterator[Facts | Table]:
             ("明細データ", "Items, SHA-256", invoice.items_digest.hex()),
             ("チェックポイント", "Checkpoint", f"{number(rests.checkpoint_size)} / {at_text(rests.checkpoint_us)}"),
             ("同ルート", "Its root", rests.checkpoint_root.hex()),
+            ("確定日時", "Frozen at", at_text(rests.frozen_us) if rests.frozen_us else ""),
             ("署名鍵", "Signed by", signed.key_id),
             (
                 "検証方法",
