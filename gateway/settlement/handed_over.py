@@ -20,6 +20,7 @@ from gateway.settlement.facts import issued
 from gateway.settlement.package import Manifest, PackageInvalid, read_package
 from protocol.act import Act, ActError, ActKind, act_commitment, decode_act
 from protocol.invoice import Invoice, InvoiceError, decode_signed, verify_invoice
+from protocol.ledger import Entry
 from protocol.messages import Operation
 from protocol.receipt import ReceiptError, decode_receipt, verify_receipt
 from protocol.settlement import NOTHING, Amount
@@ -82,16 +83,21 @@ def _acts(directory: Path, names: set[str], manifest: Manifest, trust: Trust) ->
             found = verify_receipt(decode_receipt(_bytes(directory / proof, proof)), trust)
         except (ActError, ReceiptError) as error:
             raise HandOverContradicted(name, str(error)) from error
-        entry = found.entry
-        # What came over an operator's line has the entry of that message, which commits to it under another key.
-        over_a_line = act.kind == ActKind.RECONCILED and entry.party == act.party
-        if not over_a_line and (entry.operation, entry.party) != (Operation.SETTLE, manifest.centre):
-            raise HandOverContradicted(proof, "is of another entry")
-        if not over_a_line and entry.response_commitment != act_commitment(content):
-            raise HandOverContradicted(name, "is not what its entry commits to")
+        if not _commits(found.entry, act, content, manifest):
+            raise HandOverContradicted(name, "is not what the entry of its receipt commits to")
         if found.checkpoint is None:
             raise HandOverContradicted(proof, "is not final in a checkpoint")
         yield act
+
+
+def _commits(entry: Entry, act: Act, content: bytes, manifest: Manifest) -> bool:
+    """Whether an entry stands for an act. What came over a line has the entry of its message (RECONCILE)."""
+    if act.kind == ActKind.RECONCILED:
+        said = (entry.operation, entry.party, entry.matter, entry.step)
+        return said == (Operation.RECONCILE, act.party, act.period, ActKind.RECONCILED)
+    told = (entry.operation, entry.party, entry.counterparty, entry.step)
+    wanted = (Operation.SETTLE, manifest.centre, act.party, act.kind)
+    return told == wanted and entry.response_commitment == act_commitment(content)
 
 
 def _invoices(directory: Path, names: set[str], acts: tuple[Act, ...], trust: Trust) -> Iterator[Invoice]:

@@ -34,7 +34,7 @@ from gateway.settlement.errors import GivenInvalid
 from gateway.settlement.export import heading, lines
 from gateway.settlement.handed_over import ACCOUNT, ACTS, DOCUMENTS, LEDGER, TRUST
 from gateway.settlement.package import Manifest, Package, manifest_bytes, manifest_to_sign
-from gateway.settlement.papers.cells import cells_csv, cells_json
+from gateway.settlement.papers.cells import amount_json, cells_csv, with_cells
 from gateway.settlement.papers.figures import to_json
 from gateway.settlement.periods import Period, period
 from gateway.settlement.reading import NotCovered, read_entries, read_statement
@@ -154,7 +154,7 @@ async def _fill(
     async with desk.reading() as reader:
         await _put_acts(desk, package, reader, acts)
         statement = own(contract, party, await read_statement(reader, window))
-        package.put("statement.json", to_json(_statement(statement, desk)))
+        package.put("statement.json", _statement(statement, desk))
         package.put("statement.csv", cells_csv(statement.cells, desk.names, number=contract.reference))
         await package.add(LEDGER, _bookings(desk, reader, contract, party, over))
     store = DocumentStore(desk.database)
@@ -203,14 +203,9 @@ async def _bookings(
         yield lines([row for row in batch if party == (row.counterparty if municipal else row.party)], window)
 
 
-def _statement(statement: Statement, desk: Desk) -> dict[str, object]:
-    net = statement.net
-    return {
-        "period": statement.period,
-        "cells": cells_json(statement.cells, desk.names),
-        "net": {"entries": net.entries, "copies": net.copies, "yen": net.yen, "commission": net.commission},
-        "due_yen": net.due_yen,
-    }
+def _statement(statement: Statement, desk: Desk) -> bytes:
+    head = {"period": statement.period, "net": amount_json(statement.net), "due_yen": statement.net.due_yen}
+    return with_cells(head, statement.cells, desk.names)
 
 
 def _concerns(act: Act, contract: Contract, party: str, over: Period) -> bool:
