@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from protocol import issuance, limits
+from protocol import issuance, limits, papers
 
 RequestId = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
@@ -47,6 +47,8 @@ class Operation(IntEnum):
     MADE_PART = 41
     REPORT = 42
     REPORTED = 43
+    CONFIRMED = 44
+    CLAIM = 45
 
     # a relay's, on a kiosk's line
     KIOSK_CALL = 50
@@ -54,6 +56,11 @@ class Operation(IntEnum):
 
     # the centre's own acts of settlement, which no line carries
     SETTLE = 60
+
+    # documents of settlement, on the lines of both centres; a reconciliation on an operator's alone
+    PAPERS = 61
+    PAPER = 62
+    RECONCILE = 63
 
 
 PROOFLESS: Final = frozenset(
@@ -63,6 +70,8 @@ PROOFLESS: Final = frozenset(
         Operation.MENU,
         Operation.PART,
         Operation.STATUS,
+        Operation.PAPERS,
+        Operation.PAPER,
     }
 )
 """Operations that write nothing: their refusals for cause come without proof."""
@@ -273,12 +282,18 @@ BODY_DECODERS: Final[Mapping[int, msgspec.msgpack.Decoder[Any]]] = {
     Operation.MADE_PART: msgspec.msgpack.Decoder(issuance.Part),
     Operation.REPORT: msgspec.msgpack.Decoder(issuance.Report),
     Operation.REPORTED: msgspec.msgpack.Decoder(issuance.ReportsQuery),
+    Operation.CONFIRMED: msgspec.msgpack.Decoder(papers.Confirmed),
+    Operation.CLAIM: msgspec.msgpack.Decoder(papers.Claim),
     Operation.KIOSK_CALL: msgspec.msgpack.Decoder(issuance.KioskCall),
     Operation.KIOSK_EVENT: msgspec.msgpack.Decoder(issuance.KioskEvent),
+    Operation.PAPERS: msgspec.msgpack.Decoder(papers.PapersQuery),
+    Operation.PAPER: msgspec.msgpack.Decoder(papers.PaperQuery),
+    Operation.RECONCILE: msgspec.msgpack.Decoder(papers.Reconcile),
 }
 
 Inquiry = InquiryByCode | InquiryByName
-InquiryCentreBody = Inquiry | ReceiptQuery | Disclaim | BatchInquiry | Approve
+PapersBody = papers.PapersQuery | papers.PaperQuery
+InquiryCentreBody = Inquiry | ReceiptQuery | Disclaim | BatchInquiry | Approve | PapersBody
 CertificateCentreBody = (
     issuance.Challenge
     | issuance.Authenticate
@@ -292,8 +307,12 @@ CertificateCentreBody = (
     | issuance.Erase
     | issuance.StatusQuery
     | ReceiptQuery
+    | PapersBody
+    | papers.Reconcile
 )
-MunicipalityBody = issuance.Issue | issuance.Part | issuance.Report | issuance.ReportsQuery
+MunicipalityBody = (
+    issuance.Issue | issuance.Part | issuance.Report | issuance.ReportsQuery | papers.Confirmed | papers.Claim
+)
 RelayBody = issuance.KioskCall | issuance.KioskEvent
 Body = InquiryCentreBody | CertificateCentreBody | MunicipalityBody | RelayBody
 

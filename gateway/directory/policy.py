@@ -40,7 +40,7 @@ METHODS: Final[Mapping[int, Method]] = MappingProxyType(
     }
 )
 """The method of provision an operation belongs to (002 別記2(1))."""
-_ABOUT_RECORDS: Final = frozenset({Operation.RECEIPT, Operation.DISCLAIM})
+_ABOUT_RECORDS: Final = frozenset({Operation.RECEIPT, Operation.DISCLAIM, Operation.PAPERS, Operation.PAPER})
 """Operations about what was already provided: no resident's data moves and nothing is charged."""
 
 _ABOUT_DELIVERIES: Final = frozenset(
@@ -51,9 +51,13 @@ _ABOUT_DELIVERIES: Final = frozenset(
         Operation.ERASE,
         Operation.STATUS,
         Operation.RECEIPT,
+        Operation.PAPERS,
+        Operation.PAPER,
+        Operation.RECONCILE,
     }
 )
-"""What must be said of a certificate once it was issued: at any hour, and until everything is settled (000契27)."""
+"""What must be said of a certificate once it was issued, and how it is settled: at any hour, and until everything is
+settled (000契27)."""
 _AT_ANY_HOUR: Final = frozenset({Operation.MENU, Operation.PART})
 """Issues nothing new: the menu shows the hours themselves (000仕7-2), a part is of a document that was made."""
 _ISSUING: Final = frozenset({Operation.CHALLENGE, Operation.AUTHENTICATE, Operation.APPLY, Operation.DOCUMENT})
@@ -147,7 +151,7 @@ class Standing:
 
         `count` is how many records it wants at most. How many were asked for on this day, and what a second person
         approved, is not looked at here (gateway.inquiry.volume, gateway.inquiry.approval). For APPROVE, `staff` is the
-        approver. RECEIPT and DISCLAIM need no affair, step, staff or case.
+        approver. RECEIPT, DISCLAIM, PAPERS and PAPER need no affair, step, staff or case.
         """
         granted = self._grants.get((operation, affair, step, staff))
         if granted is not None and count <= self._records_max and _case_ok(case):
@@ -159,9 +163,10 @@ class Standing:
     def for_certificates(self, operation: int) -> Granted | Refused:
         """Decide one request of an operator's line by its operation alone.
 
-        `Granted.commission` is what a copy earns the operator. COMPLETE, VOID, CORRECT, ERASE, STATUS and RECEIPT pass
-        at any hour, while everything is suspended, and while the contract runs off; only the operator's or the line's
-        own suspension holds them back. What a municipality offers, and when, is gateway.directory.offers' to say.
+        `Granted.commission` is what a copy earns the operator. COMPLETE, VOID, CORRECT, ERASE, STATUS, RECEIPT and what
+        is about settlement (PAPERS, PAPER, RECONCILE) pass at any hour, while everything is suspended, and while the
+        contract runs off; only the operator's or the line's own suspension holds them back. What a municipality offers,
+        and when, is gateway.directory.offers' to say.
         """
         if operation in _ABOUT_DELIVERIES:
             return self._about_records

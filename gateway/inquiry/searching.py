@@ -1,4 +1,4 @@
-"""The lane for what needs more than the plain look-up: names, repeats, receipts, disclaimers, volume, approvals.
+"""The lane for what needs more than the plain look-up: names, repeats, receipts, papers, disclaimers, approvals.
 
 A lane of its own, with a connection of its own, so that the plain path never waits for it.
 
@@ -24,6 +24,7 @@ from gateway.inquiry.volume import EXCEEDED, VolumeControl
 from gateway.ledger.recording import Final
 from gateway.service.asked import Asked
 from gateway.service.ground import EMPTY, Rows
+from gateway.service.papers import PaperDesk
 from gateway.service.receipts import Receipts
 from gateway.store.errors import StoreError
 from gateway.store.ledger import LedgerStore
@@ -53,8 +54,10 @@ class SearchLane:
         disclaimers: Disclaimers,
         volume: VolumeControl,
         approvals: Approvals,
+        papers: PaperDesk,
     ) -> None:
         self._lane = lane
+        self._papers = papers
         self._volume = volume
         self._approvals = approvals
         self._rows = rows
@@ -75,8 +78,11 @@ class SearchLane:
         except (StoreError, DirectoryStale) as error:
             lane.ground.unavailable(batch, error.code)
             return
+        await self._papers.show([asked for asked in batch if self._papers.serves(asked)])
         finals: list[Final] = []
         for asked, row in zip(batch, rows, strict=True):
+            if self._papers.serves(asked):
+                continue
             try:
                 final = await self._one(asked, row, found.get(id(asked), []), over=id(asked) in over)
             except RegisterCorrupt as error:

@@ -17,13 +17,15 @@ from gateway.inquiry.searching import SearchLane
 from gateway.inquiry.volume import VolumeControl
 from gateway.service.asked import Asked
 from gateway.service.ground import Ground
+from gateway.service.papers import PaperDesk
 from gateway.service.receipts import Finalities, Receipts
 from gateway.service.service import UNKNOWN
 from gateway.store.ledger import LedgerStore
 from gateway.store.pool import PinnedConnection
-from protocol.messages import Approve, BatchInquiry, Body, Disclaim, Inquiry, ReceiptQuery
+from gateway.store.settlement_acts import DocumentStore
+from protocol.messages import Approve, BatchInquiry, Body, Disclaim, Inquiry, PapersBody, ReceiptQuery
 
-_ABOUT_RECORDS: Const = ReceiptQuery | Disclaim
+_ABOUT_RECORDS: Const = ReceiptQuery | Disclaim | PapersBody
 _ABOUT_RESIDENTS: Const = Inquiry | BatchInquiry | Approve
 
 
@@ -57,6 +59,7 @@ class InquiryService:
             disclaimers=Disclaimers(lane, ledger=ledger),
             volume=volume,
             approvals=Approvals(lane, db=slow, ledger=ledger),
+            papers=PaperDesk(ground, documents=DocumentStore(slow)),
         ).search
 
     @staticmethod

@@ -39,6 +39,7 @@ from gateway.ledger.recording import Final
 from gateway.service.asked import Asked
 from gateway.service.finals import make_final
 from gateway.service.ground import EMPTY, Ground
+from gateway.service.papers import PaperDesk
 from gateway.service.receipts import Finalities, Receipts
 from gateway.service.service import UNKNOWN as UNKNOWN_OPERATION
 from gateway.store.errors import StoreError
@@ -46,6 +47,7 @@ from gateway.store.issuance import EventRow, IdSeen, IssuanceStore
 from gateway.store.issuance_incidents import IncidentStore
 from gateway.store.ledger import LedgerStore
 from gateway.store.pool import Database
+from gateway.store.settlement_acts import DocumentStore
 from protocol.application import claim_turn
 from protocol.commitment import commitment_key, request_commitment
 from protocol.issuance import Apply, Authenticate, Complete, Correct, Erase, Fetch, Part, Void
@@ -93,6 +95,7 @@ class IssuanceService:
         self._store = IssuanceStore(database)
         self._ledger = LedgerStore(database)
         self._receipts = Receipts(ground, ledger=self._ledger, finalities=finalities)
+        self._papers = PaperDesk(ground, documents=DocumentStore(database))
         self._directory = directory
         self._dial = dial
         self._keeper = Keeper(pseudonym_key, random=random)
@@ -119,8 +122,8 @@ class IssuanceService:
         return standing.for_certificates(operation)
 
     def is_plain(self, asked: Asked) -> bool:
-        """See Service: what would keep a turn for long gets a task of its own; a receipt's proof takes reading."""
-        return not isinstance(asked.body, ReceiptQuery)
+        """See Service: what would keep a turn for long gets a task of its own; proofs and papers take reading."""
+        return not (isinstance(asked.body, ReceiptQuery) or self._papers.serves(asked))
 
     async def answer(self, batch: list[Asked]) -> None:
         """See Service."""
@@ -183,9 +186,14 @@ class IssuanceService:
             log.error("batch_failed", exc_info=True)
             ground.unavailable(batch, type(error).__name__)
             return
+        papers = [asked for asked in batch if self._papers.serves(asked)]
+        if papers:
+            await self._papers.show(papers)
         finals: list[Final] = []
         parts: list[tuple[Asked, Part]] = []
         for asked, known in zip(batch, seen.ids, strict=True):
+            if self._papers.serves(asked):
+                continue
             try:
                 made = await self._one(asked, known, seen, ground.now_us())
             except (StoreError, IssuanceError) as error:

@@ -27,6 +27,8 @@ select c.party, c.request_id, c.turn, c.commitment, $1, $2, c.idx
 from unnest($7::text[], $8::bytea[], $9::smallint[], $10::bytea[], $11::int[])
   as c (party, request_id, turn, commitment, idx)
 """
+RIDER_FIRST: Final = 12
+"""Number of the first parameter that is a Riding's."""
 COMMIT_SQL: Final = _BLOCK_AND_CLAIMS.format(rider="")
 _BLOCK = "select header, key_id, signature, entries from ledger.block where stream = $1 and height = $2"
 
@@ -47,11 +49,15 @@ class Riding(NamedTuple):
     """What is written beside a block, by its statement.
 
     sql: a constant of the store that writes it, as ", e as (insert into ...)": further parts of the statement's WITH,
-    where $1 is the stream, $2 the height, and $12 the first of args.
+    where $1 is the stream, $2 the height, and $12 (RIDER_FIRST) the first of args.
     """
 
     sql: str
     args: tuple[object, ...]
+
+    def and_then(self, other: "Riding") -> "Riding":
+        """Both; the other's parameters are numbered on from this one's."""
+        return Riding(self.sql + other.sql, self.args + other.args)
 
 
 class Claim(NamedTuple):

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from typing import Final, NamedTuple
 
-from gateway.store.ledger import Connection, Riding
-from gateway.store.pool import Database
+from gateway.store.ledger import RIDER_FIRST, Connection, Riding
+from gateway.store.pool import Database, PinnedConnection
 from protocol.act import Act, decode_act, encode_act
 
 PART_BYTES: Final = 256 << 10
@@ -15,9 +15,19 @@ JOURNAL_LOCK: Final = 0x53455431
 _RIDING: Final = """, sa as (
   insert into settlement.act (contract, claim, period, party, kind, turn, at_us, content, stream, height, idx)
   select a.contract, a.claim, a.period, a.party, a.kind, a.turn, a.at_us, a.content, $1, $2, a.idx
-  from unnest($12::text[], $13::text[], $14::text[], $15::text[], $16::smallint[], $17::int[], $18::bigint[],
-    $19::bytea[], $20::int[]) as a (contract, claim, period, party, kind, turn, at_us, content, idx)
+  from unnest(${0}::text[], ${1}::text[], ${2}::text[], ${3}::text[], ${4}::smallint[], ${5}::int[], ${6}::bigint[],
+    ${7}::bytea[], ${8}::int[]) as a (contract, claim, period, party, kind, turn, at_us, content, idx)
 )"""
+_RIDING_ARGS: Final = 9
+_SLICES: Final = """
+select d.size, substring(p.data from w.at + 1 for w.bytes)
+from unnest($1::text[], $2::bytea[], $3::int[], $4::int[], $5::int[])
+  with ordinality as w (party, id, number, at, bytes, place)
+left join settlement.document d on d.id = w.id and d.party = w.party
+left join settlement.document_part p on p.document = d.id and p.number = w.number
+order by w.place
+"""
+_ROW: Final = "id, party, period, name, media, size, digest, made_us"
 
 
 class ActRow(NamedTuple):
@@ -42,10 +52,10 @@ class DocumentRow(NamedTuple):
     made_us: int
 
 
-def riding(acts: Sequence[tuple[Act, int]]) -> Riding:
-    """What goes in with a block: acts, each with the index of its entry."""
+def riding(acts: Sequence[tuple[Act, int]], *, first: int = RIDER_FIRST) -> Riding:
+    """What goes in with a block: acts, each with the index of its entry. first: number of its first parameter."""
     return Riding(
-        _RIDING,
+        _RIDING.format(*range(first, first + _RIDING_ARGS)),
         (
             [act.contract for act, _ in acts],
             [act.claim for act, _ in acts],
@@ -89,7 +99,7 @@ class ActStore:
 class DocumentStore:
     """Writes documents whole and reads them in parts. Raises: StoreError; UniqueViolated for a name that is taken."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | PinnedConnection) -> None:
         self._database = database
 
     async def put(self, row: DocumentRow, data: AsyncIterable[bytes]) -> DocumentRow:
@@ -126,12 +136,43 @@ class DocumentStore:
     async def listed(self, *, party: str, period: str | None = None) -> list[DocumentRow]:
         """What a party may fetch, of one period or of all, by period and name."""
         rows = await self._database.fetch(
-            "select id, party, period, name, media, size, digest, made_us from settlement.document"
+            f"select {_ROW} from settlement.document"  # noqa: S608 - a constant of this file
             " where party = $1 and ($2::text is null or period = $2) order by period, name",
             party,
             period,
         )
         return [DocumentRow(*row) for row in rows]
+
+    async def page(self, *, party: str, period: str, after: bytes, limit: int) -> list[DocumentRow]:
+        """As `listed`, of all periods for "", and only what follows a document of the party (b"": from the first)."""
+        rows = await self._database.fetch(
+            f"select {_ROW} from settlement.document"  # noqa: S608 - a constant of this file
+            " where party = $1 and ($2 = '' or period = $2) and ($3 = ''::bytea or (period, name) >"
+            " (select period, name from settlement.document where id = $3 and party = $1))"
+            " order by period, name limit $4",
+            party,
+            period,
+            after,
+            limit,
+        )
+        return [DocumentRow(*row) for row in rows]
+
+    async def slices(self, wanted: Sequence[tuple[str, bytes, int]], *, size: int) -> list[tuple[int, bytes] | None]:
+        """Bytes number * size and following of documents: (party, document, number) each, `size` at most.
+
+        `size` divides PART_BYTES. Returns: in the order asked, the whole document's size and the bytes, none beyond its
+        end; None where the party has no such document.
+        """
+        places = [divmod(number * size, PART_BYTES) for _, _, number in wanted]
+        rows = await self._database.fetch(
+            _SLICES,
+            [party for party, _, _ in wanted],
+            [document for _, document, _ in wanted],
+            [number for number, _ in places],
+            [at for _, at in places],
+            [size] * len(wanted),
+        )
+        return [None if row[0] is None else (row[0], row[1] or b"") for row in rows]
 
     async def part(self, document: bytes, number: int, *, party: str) -> bytes | None:
         """One part; None where there is none, or it is another party's."""

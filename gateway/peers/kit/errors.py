@@ -50,18 +50,6 @@ class PictureInvalid(KitError):  # noqa: N818 - named after the fact
         super().__init__(f"the registered impression cannot be printed: {why}")
 
 
-class FontMissing(KitError):  # noqa: N818 - named after the fact
-    """No Japanese font on this machine; the sentence names the remedy."""
-
-    code = "font-missing"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "no Japanese font is installed, so no certificate can be printed: install IPAmj Mincho "
-            "(Debian: fonts-ipamj-mincho), or name a font file / IPAmj明朝フォントを導入してください"
-        )
-
-
 class RenderingFailed(KitError):  # noqa: N818 - named after the fact
     """The typesetter failed for another reason than a text; nothing of the certificate is in this sentence."""
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import typst
 
+from gateway.fonts import find_typeface, is_selector
 from gateway.peers.kit.errors import GlyphMissing, RenderingFailed
-from gateway.peers.kit.fonts import find_typeface, is_selector
 
 CHARACTERS_MAX: Final = 6
 _TEMPLATE: Final = Path(__file__).parent / "templates" / "impression.typ"

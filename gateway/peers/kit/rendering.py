@@ -21,7 +21,6 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,10 +29,11 @@ import typst
 import zxingcpp
 from PIL import Image
 
+from gateway.era import in_reiwa
+from gateway.fonts import find_typeface
 from gateway.peers.kit import KIT
 from gateway.peers.kit.content import IMPRESSION_BYTES_MAX, Certificate, near_edge
 from gateway.peers.kit.errors import GlyphMissing, PictureInvalid, RenderingFailed, TextTooLong
-from gateway.peers.kit.fonts import find_typeface
 from protocol.document import DocumentError, PageStatement, encode_page, page_code, page_to_sign
 from protocol.keys import context
 
@@ -46,7 +46,6 @@ NOTES: Final = (
     f"試験用に作られた架空の証明書です。効力はありません。 / Synthetic, of no effect. ({KIT})",
 )
 _TEMPLATE: Final = Path(__file__).parent / "templates" / "certificate.typ"
-_REIWA: Final = date(2019, 5, 1)
 
 
 class Bindings(msgspec.Struct, frozen=True):
@@ -158,14 +157,6 @@ class Renderer:
                 for row in section.rows:
                     if not holds(row.label) or not holds(row.value):
                         raise GlyphMissing(row.label if holds(row.label) else "label")
-
-
-def in_reiwa(day: date) -> str:
-    """The day as certificates write it: 令和8年11月21日; a day before 令和 in figures."""
-    if day < _REIWA:
-        return day.isoformat()
-    year = day.year - 2018
-    return f"令和{'元' if year == 1 else year}年{day.month}月{day.day}日"
 
 
 def _code(certificate: Certificate, number: int, sign: Callable[[bytes], bytes], bindings: Bindings) -> bytes:

@@ -22,9 +22,9 @@ from typing import Final
 
 import msgspec
 
+from gateway.fonts import is_selector
 from gateway.peers.kit import reading
 from gateway.peers.kit.errors import FileUnreadable
-from gateway.peers.kit.fonts import is_selector
 from gateway.peers.kit.rendering import PDF_MARK, pdf_to_sign
 from protocol.document import DocumentError, PageStatement, page_to_sign, read_page_code
 from protocol.keys import KeyIdUnknown, KeyOutsideValidity, PublicKey, Purpose, SignatureInvalid

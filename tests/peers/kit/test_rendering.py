@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import typst
 
-from gateway.peers.kit import fonts
+from gateway import fonts
+from gateway.era import in_reiwa
+from gateway.fonts import FontMissing
 from gateway.peers.kit.content import IMPRESSION_BYTES_MAX, Row, Section
-from gateway.peers.kit.errors import FontMissing, GlyphMissing, PictureInvalid, TextTooLong
+from gateway.peers.kit.errors import GlyphMissing, PictureInvalid, TextTooLong
 from gateway.peers.kit.impressions import draw_impression
 from gateway.peers.kit.reading import read_pages, read_texts
-from gateway.peers.kit.rendering import Renderer, in_reiwa, pdf_to_sign
+from gateway.peers.kit.rendering import Renderer, pdf_to_sign
 from gateway.peers.kit.verdict import split_mark
 from protocol.certificates import KINDS, Kind
 from protocol.document import PAGE_CODE_BYTES_MAX, Field, page_to_sign, read_page_code

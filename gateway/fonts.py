@@ -1,9 +1,12 @@
-"""Which font certificates are set in, and which characters it has.
+"""Which font a document is set in, and which characters it has.
 
-A glyph that is missing, or a variant (IVS) that the font lacks, would print as a box or as another form of the
-character, and a wrong form of a name is a wrong document: so the font's own character map is asked first, and what it
-does not hold is refused. IPAmj Mincho holds the variants of names; other Japanese fonts are for places without it and
-refuse more.
+Certificates: a glyph that is missing, or a variant (IVS) that the font lacks, would print as a box or as another form
+of the character, and a wrong form of a name is a wrong document: so the font's own character map is asked first, and
+what it does not hold is refused. IPAmj Mincho holds the variants of names; other Japanese fonts are for places without
+it and refuse more.
+
+Papers of settlement: the font of a package this project pins, and no other, so that a paper made again has the same
+bytes on whatever machine.
 
 Source: DOMAIN 2.3; OpenType 1.9, cmap formats 12 and 14; Unicode Technical Standard 37 (IVS).
 """
@@ -14,12 +17,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 import typst
-
-from gateway.peers.kit.errors import FontMissing
 
 FAMILIES: Final = (
     "IPAmjMincho",
@@ -34,7 +35,21 @@ FAMILIES: Final = (
 """By preference; only the first has the variants of names."""
 PACKAGES: Final = ("pylopdf_fonts_jp",)
 """Python packages that carry a free Japanese font, used when the system has none."""
+PAPER_FAMILY: Final = "Noto Sans JP"
 _SELECTORS: Final = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
+
+
+class FontMissing(Exception):  # noqa: N818 - named after the fact
+    """No Japanese font on this machine; the sentence names the remedy."""
+
+    code: ClassVar[str] = "font-missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no Japanese font is installed, so nothing can be printed: install IPAmj Mincho (Debian: "
+            f"fonts-ipamj-mincho) or the package {PACKAGES[0].replace('_', '-')}, or name a font file"
+            " / IPAmj明朝フォントを導入してください"
+        )
 
 
 def is_selector(code: int) -> bool:
@@ -129,6 +144,16 @@ def find_typeface(files: tuple[Path, ...] = ()) -> Typeface:
         family = next((each for each in FAMILIES if each in known), None)
         if family is not None:
             return Typeface(family, fonts, CharacterMap(Path(known[family] or "")))
+    raise FontMissing
+
+
+@lru_cache(maxsize=1)
+def paper_typeface() -> Typeface:
+    """The packaged font that papers are set in, and no other. Raises: FontMissing."""
+    fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=list(_packaged()))
+    for each in fonts.fonts():
+        if each.family == PAPER_FAMILY and each.path:
+            return Typeface(PAPER_FAMILY, fonts, CharacterMap(Path(each.path)))
     raise FontMissing
 
 
