@@ -9,15 +9,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from certs.authority import DevelopmentAuthority
 from gateway.app import synthetic_ledger
 from gateway.app.synthetic_business import Shop, Story, plan
 from gateway.app.synthetic_ledger import PastClock, make_partitions, open_past
 from gateway.app.synthetic_month import CertificateMonth
+from gateway.app.synthetic_parties import make_shops, tell_relay
 from gateway.app.synthetic_quarter import InquiryQuarter, questions
 from gateway.directory import toml
 from gateway.directory.directory import Directory
 from gateway.issuance.rider import issuance_rider
 from gateway.ledger.verification import verify_ledger
+from gateway.peers.proof_book import open_proof_book
+from gateway.peers.relay.store import create_store, open_store
+from gateway.peers.relay.totals import totals
 from gateway.settlement.periods import month, quarter
 from gateway.settlement.reading import read_cut, read_statement
 from gateway.settlement.windows import Window, midnight_us
@@ -27,7 +32,7 @@ from gateway.store.settlement import open_settlement
 from hsm.ceremony import create_standard_keys, trust_of
 from hsm.software import SoftwareKeystore
 from protocol.application import Transition
-from protocol.ledger import EntryKind
+from protocol.ledger import EntryKind, decode_entry
 from protocol.outcomes import Outcome
 from protocol.receipt import Receipt, verify_receipt
 from tests.directory.certificates import bundle
@@ -165,6 +170,40 @@ async def test_a_month_of_certificates_stands_in_a_ledger_that_fits_and_comes_ou
     report = await verified(database_dsn, trust)
     assert report.sound, report.findings
     assert (report.entries, report.uncovered, report.unprojected) == (len(steps), 0, 0)
+
+
+@pytest.mark.guest
+async def test_a_relay_has_the_totals_and_the_proofs_of_its_month_and_holds_what_came_late(
+    database_dsn, keystore, tmp_path
+):
+    authority = DevelopmentAuthority.create(tmp_path / "pki", name="Synthetic Operator", now=dt.datetime.now(dt.UTC))
+    create_store(tmp_path / "pki")
+    relay = tmp_path / "pki"
+    shops = make_shops(relay, authority, operator="cvs-dev", line="relay-1", at_us=SINCE_US, shops=2)
+    known = directory("directory.certificate.example.toml")
+    steps = plan(known, shops, first=OCTOBER.first, last=OCTOBER.last, visits=40, seed=3, late_us=LATE_US)
+    taken = sorted(steps, key=lambda step: (step.taken_us, step.number))
+    told = []
+    async with past(database_dsn, keystore, "certificate", issuance_rider) as (ledger, _):
+        played = CertificateMonth(ledger, known, steps)
+        async for batch in played.play(FROZEN_US):
+            told += batch
+        tell_relay(relay, taken=[step for step in taken if step.taken_us < FROZEN_US], told=told)
+        with open_store(relay) as store:
+            early = totals(store, "2026-10")
+        rest = [each async for batch in played.play(2**62) for each in batch]
+        tell_relay(relay, taken=taken, told=rest)
+    with open_store(relay) as store:
+        found = totals(store, "2026-10") + totals(store, "2026-11")
+    assert sum(one.waiting for one in early) == 2
+    assert sum(one.waiting + one.refused for one in found) == 0
+    assert sum(one.yen for one in found) == sum(each.answered.entry.yen for each in told + rest)
+    assert sum(one.yen for one in early) == sum(one.yen for one in found if one.store_day < "2026-11")
+    with open_proof_book(relay / "proofs") as book:
+        entries = [entry for name in ("2026-10", "2026-11") for segment in book.segments(name) for block in segment
+                   for entry in block.entries]  # fmt: skip
+    moved = {each.answered.entry.request_id for each in told + rest if each.answered.entry.yen}
+    assert moved <= {decode_entry(entry).request_id for entry in entries}
 
 
 @pytest.mark.guest
