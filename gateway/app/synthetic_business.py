@@ -1,9 +1,9 @@
 """What the users of a past month did at the kiosks: a plan, the same for the same seed. Pure.
 
 Each visit is one application from the card to the erasure, at a time at which the directory lets it pass and at the fee
-of that time. Most go as they should; some are voided, some corrected, one has its day corrected into the next month,
-and some completions reach the centre only after the month was frozen, because a relay held them. Everything is
-synthetic data (合成データ), and nobody's card is in it.
+of that time. Most go as they should; some are voided, some corrected, one has its day corrected into the next month.
+Some are there for what a month's end finds: completions that the relay held, a copy too many that only the store's
+report shows, and one that shows only after the freeze. Everything is synthetic (合成データ); nobody's card is in it.
 
 Source: 000仕3, 000仕13, 000契9-1; DESIGN section 10.
 """
@@ -45,16 +45,32 @@ class Story(Enum):
     VOIDED = "voided"  # not printed: refunded some minutes later (返金済・無効)
     FEWER = "fewer"  # one copy fewer than was notified, corrected the next morning
     OTHER_MONTH = "other-month"  # deposited on the first of the next month, corrected then
-    LATE = "late"  # the relay could deliver the completion only after the freeze
+    LATE = "late"  # the relay held the completion, and delivers it after it was found missing
+    FOUND = "found"  # one copy fewer than was notified, found against the store's report and corrected then
+    AFTERWARDS = "afterwards"  # the same, but found after the freeze
+
+
+FEWER: Final = frozenset({Story.FEWER, Story.FOUND, Story.AFTERWARDS})
+"""Of these a copy fewer was printed than was notified."""
 
 
 class Shares(msgspec.Struct, frozen=True, kw_only=True):
-    """How many visits are not plain: late and of another month in all; one in so many is voided, or corrected."""
+    """How many visits are not plain: in all; of those voided or corrected the next morning, one in so many."""
 
     late: int = 2
+    found: int = 1
+    afterwards: int = 1
     other_month: int = 1
     voided_one_in: int = 50
     fewer_one_in: int = 70
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True):
+    """When what a month's end finds is put right: what the relay held, what a report showed, and what came after."""
+
+    late_us: int
+    found_us: int
+    afterwards_us: int
 
 
 class Shop(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,25 +122,26 @@ def plan(
     last: dt.date,
     visits: int,
     seed: int,
-    late_us: int,
+    times: Times,
     shares: Shares | None = None,
 ) -> list[Step]:
     """All requests of all visits of a span of days, in the order in which the centre records them.
 
-    late_us: when what the relay held is delivered. Raises: ValueError when the directory offers nothing in that time.
+    Raises: ValueError when the directory offers nothing in that time.
     """
     draw = random.Random(seed)  # noqa: S311 - synthetic data, reproducible by its seed
     steps: list[Step] = []
     for number, story in enumerate(_stories(visits, shares or Shares())):
         visit = _visit(directory, shops, number, story, first, last, draw)
-        steps += _steps(visit, draw, last=last, late_us=late_us)
+        steps += _steps(visit, draw, last=last, times=times)
     steps.sort(key=lambda step: (step.at_us, step.visit.number, step.number))
     return steps
 
 
 def _stories(visits: int, shares: Shares) -> list[Story]:
     """The story of each visit by its number; of a month with visits at all, each story is there."""
-    told = [Story.LATE] * shares.late + [Story.OTHER_MONTH] * shares.other_month
+    told = [Story.LATE] * shares.late + [Story.FOUND] * shares.found
+    told += [Story.AFTERWARDS] * shares.afterwards + [Story.OTHER_MONTH] * shares.other_month
     told += [Story.VOIDED] * -(-visits // shares.voided_one_in) + [Story.FEWER] * -(-visits // shares.fewer_one_in)
     return (told + [Story.PLAIN] * visits)[:visits]
 
@@ -145,7 +162,7 @@ def _visit(
         offer = draw.choice(place.offers)
         day = last if story is Story.OTHER_MONTH else first + dt.timedelta(days=draw.randrange(days))
         began_us = day_start_us(day) + draw.randrange(24 * HOUR_US)
-        copies = min(draw.choices(range(1, 6), _WEIGHTS)[0] + (story is Story.FEWER), offer.copies_max)
+        copies = min(draw.choices(range(1, 6), _WEIGHTS)[0] + (story in FEWER), offer.copies_max)
         application = make_request_id(began_us // 1000, draw.randbytes(10))
         statement = Statement(application, place.code, offer.kind, 0, copies, began_us)
         found, opened = (
@@ -160,7 +177,7 @@ def _visit(
         )
         if isinstance(found, Refused) or isinstance(opened, Refused) or jst_date(began_us + HOUR_US) != day:
             continue
-        if story is Story.FEWER and copies < 2:
+        if story in FEWER and copies < 2:
             continue
         return Visit(
             number=number,
@@ -196,7 +213,7 @@ class _Writer:
         )
 
 
-def _steps(visit: Visit, draw: random.Random, *, last: dt.date, late_us: int) -> Iterator[Step]:
+def _steps(visit: Visit, draw: random.Random, *, last: dt.date, times: Times) -> Iterator[Step]:
     writer = _Writer(visit, draw)
     at_us, application = visit.began_us, visit.application
     statement = Statement(application, visit.municipality, visit.kind, visit.options, visit.copies, at_us + MINUTE_US)
@@ -212,7 +229,7 @@ def _steps(visit: Visit, draw: random.Random, *, last: dt.date, late_us: int) ->
     day = str(jst_date(deposited_us))
     slip = f"{visit.number:06d}"
     done_us = at_us + 3 * MINUTE_US
-    late = late_us + visit.number * SECOND_US if visit.story is Story.LATE else None
+    late = times.late_us + visit.number * SECOND_US if visit.story is Story.LATE else None
     store = visit.shop.store
     if visit.story is Story.VOIDED:
         voided_us = at_us + 10 * MINUTE_US
@@ -237,9 +254,14 @@ def _steps(visit: Visit, draw: random.Random, *, last: dt.date, late_us: int) ->
     writer.add(Transition.ERASED, Operation.ERASE, erase, erased_us, None if late is None else late + 500_000)
     next_us = day_start_us(jst_date(at_us) + dt.timedelta(days=1))
     ground = int(Ground.ENTRY_ERROR)
-    if visit.story is Story.FEWER:
+    corrected_us = {
+        Story.FEWER: next_us + 10 * HOUR_US,
+        Story.FOUND: times.found_us,
+        Story.AFTERWARDS: times.afterwards_us,
+    }
+    if visit.story in FEWER:
         correct = Correct(application, 1, visit.copies - 1, deposited_us, day, ground)
-        writer.add(Transition.CORRECTED_1, Operation.CORRECT, correct, next_us + 10 * HOUR_US)
+        writer.add(Transition.CORRECTED_1, Operation.CORRECT, correct, corrected_us[visit.story])
     elif visit.story is Story.OTHER_MONTH:
         first = last + dt.timedelta(days=1)
         correct = Correct(application, 1, visit.copies, next_us + MINUTE_US, str(first), ground)
