@@ -1,0 +1,239 @@
+"""Disclosing a month to its operators, and answering what they found: the steps of 000仕4-2."""
+
+from collections.abc import Mapping, Sequence
+from typing import BinaryIO, ClassVar
+
+from gateway.settlement import facts, states
+from gateway.settlement.admission import Person, admit, check_person, days_of, not_over, outside
+from gateway.settlement.cycle import Step
+from gateway.settlement.desk import Desk, of_period
+from gateway.settlement.disclosing import make_disclosure
+from gateway.settlement.errors import SettlementError
+from gateway.settlement.facts import Disclosed, Signature
+from gateway.settlement.paper import Paper
+from gateway.settlement.periods import Period
+from gateway.settlement.reading import read_cut, read_statement
+from gateway.settlement.shelving import MEDIA, Shelf, open_shelf
+from gateway.settlement.obstacles import frozen_already, without_contract
+from gateway.settlement.sides import Side
+from gateway.settlement.states import Acts
+from gateway.settlement.windows import Cut
+from gateway.store.settlement import SettlementReader
+from protocol.act import Act, ActKind
+from protocol.disclosure import SignedDisclosure, digest, encode_disclosure, encode_signed, to_sign
+
+NOT_DISCLOSED = "nothing was disclosed / 開示されていません"
+
+
+class AnswerInvalid(SettlementError):  # noqa: N818  named after the fact
+    """An answer that does not fit the reconciliation: nothing of it was taken. Fields: party, differences."""
+
+    code: ClassVar[str] = "answer-invalid"
+
+    def __init__(self, party: str, differences: Sequence[bytes], why: str) -> None:
+        which = ", ".join(each.hex() for each in differences)
+        super().__init__(f"{party}: {why}{': ' if which else ''}{which}; see sekisho settle status")
+        self.party = party
+        self.differences = tuple(differences)
+
+
+class DisclosureContradicted(SettlementError):  # noqa: N818  named after the fact
+    """The ledger no longer gives what was disclosed. Fields: party, period."""
+
+    code: ClassVar[str] = "disclosure-contradicted"
+
+    def __init__(self, party: str, period: str) -> None:
+        super().__init__(
+            f"{party}, {period}: the ledger no longer gives what was disclosed / 台帳が開示済みのデータと一致しません;"
+            " run sekisho ledger verify and sekisho settle verify"
+        )
+        self.party = party
+        self.period = period
+
+
+async def disclose(desk: Desk, period: str, person: Person, *, again: bool = False) -> list[Act]:
+    """Lay a month's data open to every operator of the centre (取扱い実績データの開示).
+
+    Done again it makes the same documents again. again: an operator whose data changed since gets a new disclosure, as
+    after corrections by agreement. Returns: the acts that stand, one for each operator.
+    Raises: SettlementError, StoreError, HsmError.
+    """
+    check_person(person)
+    of, acts = desk.period(period), await desk.acts()
+    sides = desk.sides(of, incoming=True)
+    wanted = [side for side in sides if again or states.exchange(acts, of.text, side.party).disclosed is None]
+    if wanted:
+        await _disclose(desk, of, acts, wanted, person, until=Step.CONFIRM if again else Step.RECONCILE)
+    acts = await desk.acts()
+    standing = []
+    for side in sides:
+        act = states.exchange(acts, of.text, side.party).disclosed
+        if act is not None:
+            await _documents(desk, of, acts, act)
+            standing.append(act)
+    return standing
+
+
+async def accept(
+    desk: Desk,
+    period: str,
+    party: str,
+    person: Person,
+    *,
+    lines: Sequence[bytes] | None = None,
+    dispute: Mapping[bytes, str] | None = None,
+) -> Act | None:
+    """Accept or dispute the differences of an operator's reconciliation, each by its key, all in one answer.
+
+    lines: those that are accepted; None: all that are not disputed. dispute: with the reason of each. Returns: the act
+    that stands, None where the operator agreed and there is nothing to answer.
+    Raises: AnswerInvalid, StepRefused; StoreError.
+    """
+    check_person(person)
+    of, acts = desk.period(period), await desk.acts()
+    exchange = states.exchange(acts, of.text, party)
+    if exchange.reconciled is None:
+        raise AnswerInvalid(party, (), "no reconciliation came / 照合結果が届いていません")
+    if exchange.reconciled.agreed:
+        return None
+    said = _answer(party, exchange, lines, dispute or {})
+    if exchange.answered is not None and facts.answered(exchange.answered) == said:
+        return exchange.answered
+    obstacles = frozen_already(acts, of)
+    cycles = [side.dates(of, desk.calendars) for side in desk.sides(of, incoming=True) if side.party == party]
+    obstacles += outside(Step.CONFIRM, days_of(Step.CONFIRM, cycles, of), desk.today)
+    who = admit("accept", obstacles, person)
+    before = states.select(acts, ActKind.ANSWERED, of.text, party=party)
+    act = _act(desk, of, party, ActKind.ANSWERED, who, turn=len(before), content=facts.encode_facts(said))
+    await desk.write([act], seen=of_period(acts, of.text), of=of.text)
+    return act
+
+
+def _answer(
+    party: str, exchange: states.Exchange, lines: Sequence[bytes] | None, dispute: Mapping[bytes, str]
+) -> facts.Answered:
+    reconciled = exchange.reconciled
+    if reconciled is None or exchange.disclosed is None:
+        raise AnswerInvalid(party, (), NOT_DISCLOSED)
+    named = [each.key for each in reconciled.differences]
+    accepted = [key for key in named if key not in dispute] if lines is None else list(lines)
+    unknown = [key for key in (*accepted, *dispute) if key not in named]
+    if unknown:
+        raise AnswerInvalid(party, unknown, "not differences of the reconciliation / 照合結果にない明細です")
+    both = [key for key in accepted if key in dispute]
+    if both:
+        raise AnswerInvalid(party, both, "accepted and disputed at once / 承認と異議が重複しています")
+    left = [key for key in named if key not in dispute and key not in accepted]
+    if left:
+        raise AnswerInvalid(party, left, "neither accepted nor disputed / 回答のない明細があります")
+    unsaid = [key for key, why in dispute.items() if not why.strip()]
+    if unsaid:
+        raise AnswerInvalid(party, unsaid, "disputed without a reason / 異議の理由がありません")
+    return facts.Answered(
+        disclosure=reconciled.disclosure,
+        made_us=reconciled.made_us,
+        accepted=tuple(key for key in named if key not in dispute),
+        disputed=tuple((key, dispute[key]) for key in named if key in dispute),
+    )
+
+
+async def _disclose(
+    desk: Desk, of: Period, acts: Acts, sides: Sequence[Side], person: Person, *, until: Step
+) -> None:
+    obstacles = frozen_already(acts, of) or list(not_over(of, desk.today))
+    if not obstacles:
+        cycles = [side.dates(of, desk.calendars) for side in sides]
+        obstacles = list(outside(until, days_of(until, cycles, of), desk.today))
+    async with desk.reading() as reader:
+        cut = await read_cut(reader)
+        statement = await read_statement(reader, desk.window(of, cut=cut, previous=states.previous_cut(acts, of)))
+        obstacles += without_contract(statement, desk.sides(of, incoming=True), incoming=True)
+        who = admit("disclose", obstacles, person)
+        made = [act for side in sides if (act := await _made(desk, reader, of, acts, side, cut, who)) is not None]
+    if made:
+        await desk.write(made, seen=of_period(acts, of.text), of=of.text)
+
+
+async def _made(
+    desk: Desk, reader: SettlementReader, of: Period, acts: Acts, side: Side, cut: Cut, who: Person
+) -> Act | None:
+    """The act of a disclosure that is made now; None where the one that stands says the same."""
+    before = states.select(acts, ActKind.DISCLOSED, of.text, party=side.party)
+    with desk.scratch() as directory, (directory / "rows").open("wb") as spool:
+        content, rows, rows_digest, net = await _content(
+            desk, reader, of, acts, side.party, cut, desk.now_us, spool
+        )
+    if before:
+        said = facts.disclosed(before[-1])
+        if (said.rows, said.rows_digest, before[-1].yen) == (rows, rows_digest, net):
+            return None
+    key_id, signature = await desk.sign_invoice(to_sign(content))
+    told = Disclosed(
+        cut=facts.sorted_cut(cut.heights),
+        signature=Signature(digest(content), key_id, signature),
+        rows=rows,
+        rows_digest=rows_digest,
+    )
+    return _act(
+        desk, of, side.party, ActKind.DISCLOSED, who, turn=len(before), content=facts.encode_facts(told), yen=net
+    )
+
+
+async def _content(
+    desk: Desk, reader: SettlementReader, of: Period, acts: Acts, party: str, cut: Cut, made_us: int, spool: BinaryIO
+) -> tuple[bytes, int, bytes, int]:
+    """A disclosure's bytes, its rows' count and digest, and what it comes to; the rows are in `spool`."""
+    made = await make_disclosure(
+        reader,
+        desk.window(of, cut=cut, previous=states.previous_cut(acts, of)),
+        party=party,
+        issuer=desk.centre,
+        role=desk.role,
+        environment=desk.environment,
+        made_us=made_us,
+        spool=spool,
+    )
+    return encode_disclosure(made), made.rows, made.rows_digest, made.net.due_yen
+
+
+async def _documents(desk: Desk, of: Period, acts: Acts, act: Act) -> None:
+    """The documents of a disclosure that stands, made where they are missing."""
+    name = f"disclosure-{of.text}-{act.party}" + (f"-{act.turn + 1}" if act.turn else "")
+    shelf = await open_shelf(desk, of.text, act.party)
+    if not shelf.has(f"{name}.disclosure"):
+        await _make_documents(desk, of, acts, act, shelf, name)
+    await shelf.write_files()
+
+
+async def _make_documents(desk: Desk, of: Period, acts: Acts, act: Act, shelf: Shelf, name: str) -> None:
+    said = facts.disclosed(act)
+    with desk.scratch() as directory:
+        file = directory / "rows"
+        async with desk.reading() as reader:
+            with file.open("wb") as spool:
+                content, *_ = await _content(desk, reader, of, acts, act.party, Cut(said.cut), act.at_us, spool)
+        if digest(content) != said.signature.digest:
+            raise DisclosureContradicted(act.party, of.text)
+        await shelf.put_file(f"{name}.rows", MEDIA, file, made_us=act.at_us)
+    signed = encode_signed(SignedDisclosure(content, said.signature.key_id, said.signature.signature))
+    await shelf.put(Paper(name=f"{name}.disclosure", media=MEDIA, data=signed), made_us=act.at_us)
+
+
+def _act(
+    desk: Desk, of: Period, party: str, kind: ActKind, who: Person, *, turn: int, content: bytes, yen: int = 0
+) -> Act:
+    return Act(
+        kind=int(kind),
+        contract="",
+        claim="",
+        period=of.text,
+        party=party,
+        turn=turn,
+        day=str(desk.today),
+        by=who.by,
+        second=who.second,
+        ground=who.ground,
+        yen=yen,
+        at_us=desk.now_us,
+        facts=content,
+    )

@@ -1,0 +1,190 @@
+"""Invoices, credit notes and payment statements of a frozen period: acts first, then the documents they stand for.
+
+The signature stands in the act, so the documents can be made again to the byte, whenever a command was killed.
+Source: 000仕4-4, 000契13-2; 001-4-4; 002本2-3, 2-4.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+from gateway.settlement import facts, states
+from gateway.settlement.admission import Person, admit, check_person, days_of, outside
+from gateway.settlement.cycle import Step
+from gateway.settlement.dates import Anchor
+from gateway.settlement.desk import Desk, of_period
+from gateway.settlement.billing import Bill
+from gateway.settlement.invoices import Heading
+from gateway.settlement.issuing import Draft, checkpoint_of, held_against, issued, read_drafts, signed_again
+from gateway.settlement.obstacles import not_frozen
+from gateway.settlement.papers import invoice_papers
+from gateway.settlement.periods import Period
+from gateway.settlement.reading import read_statement
+from gateway.settlement.shelving import MEDIA, Shelf, open_shelf
+from gateway.settlement.sides import Side
+from gateway.store.settlement import SettlementReader
+from protocol.act import Act, ActKind
+from protocol.invoice import Invoice, encode_invoice, to_sign
+
+SUFFIX = ".invoice"
+"""Of the signed file, which is put last."""
+
+
+async def invoice(desk: Desk, period: str, person: Person, *, received: date | None = None) -> list[Act]:
+    """Issue the centre's invoices and credit notes of a frozen period, one for every party that has business in it.
+
+    received: the day on which the claims arrive, for dates that hang on it; today otherwise, as they come over the
+    line. An inquiry centre freezes the quarter first. Done again it makes the same documents again. Returns: the acts
+    that stand. Raises: StepRefused, NotCovered; SettlementError, StoreError, HsmError.
+    """
+    check_person(person)
+    of, acts = desk.period(period), await desk.acts()
+    sides = desk.sides(of, incoming=True)
+    if states.frozen(acts, of.text) is None and not desk.by_deposit:
+        from gateway.settlement.conduct_freezing import freeze
+
+        await freeze(desk, of, acts, person)
+    return await issue(desk, of, sides, kind=ActKind.INVOICED, person=person, received=received)
+
+
+async def issue(
+    desk: Desk, of: Period, sides: Sequence[Side], *, kind: ActKind, person: Person, received: date | None = None
+) -> list[Act]:
+    """Issue a document for each of these sides that has business and none yet. Raises: as invoice."""
+    acts = await desk.acts()
+    obstacles = not_frozen(acts, of)
+    standing = {_key(act): act for act in states.select(acts, kind, of.text)}
+    new = [side for side in sides if side.key not in standing]
+    if new and not obstacles and kind is ActKind.INVOICED:
+        cycles = [side.dates(of, desk.calendars, received=received or desk.today) for side in new]
+        obstacles += outside(Step.INVOICE, days_of(Step.INVOICE, cycles, of), desk.today)
+    shelves = {side.party: await open_shelf(desk, of.text, side.party) for side in sides}
+    await desk.cover()
+    window = desk.window(of, cut=states.cut(acts, of.text), previous=states.previous_cut(acts, of))
+    async with desk.reading() as reader:
+        statement = await read_statement(reader, window)
+        busy = [side for side in sides if side.of(statement).cells]
+        if any(side.key not in standing for side in busy) or not_frozen(acts, of):
+            admit(kind.name.lower(), obstacles, person)
+        missing = [
+            side
+            for side in busy
+            if side.key not in standing or not shelves[side.party].has(number_of(desk, of, side) + SUFFIX)
+        ]
+        with desk.scratch() as directory:
+            drafts = await read_drafts(reader, window, statement, missing, directory) if missing else []
+            bills = {}
+            for draft in drafts:
+                made, differs = await held_against(reader, window, draft.side, draft.statement)
+                bills[draft.side.key] = made
+                obstacles += [] if draft.side.key in standing else differs
+            fresh = [draft for draft in drafts if draft.side.key not in standing]
+            if fresh:
+                who = admit(kind.name.lower(), obstacles, person)
+                written = [await _act(desk, reader, of, draft, kind, who, received) for draft in fresh]
+                await desk.write(written, seen=of_period(acts, of.text), of=of.text)
+                standing |= {_key(act): act for act in written}
+            for draft in drafts:
+                act = standing[draft.side.key]
+                document = await _document(desk, reader, draft, act)
+                await _shelve(desk, shelves[draft.side.party], draft, act, document, bills[draft.side.key])
+    for side in busy:
+        await shelves[side.party].write_files()
+    return [standing[side.key] for side in busy]
+
+
+def number_of(desk: Desk, of: Period, side: Side) -> str:
+    """A document's number: the same whenever it is made."""
+    return f"{desk.role}-{of.text}-{side.party}-{side.claim.id}"
+
+
+def due_of(side: Side, of: Period, desk: Desk, received: date) -> str:
+    """By when a side's claim is to be paid: the contract's last day of what the centre gets, the day on which it pays
+    of what it owes. Raises: DayOutOfRange, NoOpenDay."""
+    dates = side.dates(of, desk.calendars, received=received)
+    due = dates.of(Step.PAYMENT) or dates.of(Step.MUNICIPAL_PAYMENT)
+    if due is None:
+        return ""
+    return str(due.deadline if side.incoming else due.day)
+
+
+async def _act(
+    desk: Desk,
+    reader: SettlementReader,
+    of: Period,
+    draft: Draft,
+    kind: ActKind,
+    who: Person,
+    received: date | None,
+) -> Act:
+    """The act of a document that is issued now, with its signature."""
+    side, day = draft.side, received or desk.today
+    hangs = any(rule.when.anchor is Anchor.RECEIPT for rule in side.claim.dates)
+    heading = _heading(
+        desk, side, number_of(desk, of, side), issued_on=str(desk.today), due_on=due_of(side, of, desk, day),
+        issued_us=desk.now_us, suppliers=_suppliers(draft),
+    )  # fmt: skip
+    document = draft.invoice(heading, await checkpoint_of(reader, draft))
+    key_id, signature = await desk.sign_invoice(to_sign(encode_invoice(document)))
+    told = issued(document, received_on=str(day) if hangs else "", key_id=key_id, signature=signature)
+    return Act(
+        kind=int(kind),
+        contract=side.contract.reference,
+        claim=side.claim.id,
+        period=of.text,
+        party=side.party,
+        day=str(desk.today),
+        by=who.by,
+        second=who.second,
+        ground=who.ground,
+        yen=document.due_yen,
+        at_us=desk.now_us,
+        facts=facts.encode_facts(told),
+    )
+
+
+async def _document(desk: Desk, reader: SettlementReader, draft: Draft, act: Act) -> Invoice:
+    """The document that an act stands for."""
+    said = facts.issued(act)
+    heading = _heading(
+        desk, draft.side, said.number, issued_on=said.issued_on, due_on=said.due_on, issued_us=act.at_us,
+        suppliers=_suppliers(draft),
+    )  # fmt: skip
+    return draft.invoice(heading, await checkpoint_of(reader, draft))
+
+
+async def _shelve(
+    desk: Desk, shelf: Shelf, draft: Draft, act: Act, document: Invoice, bills: Sequence[Bill]
+) -> None:
+    said = facts.issued(act)
+    signed = signed_again(document, said)
+    papers = invoice_papers(signed, document, bill=bills[0] if len(bills) == 1 else None, names=desk.names)
+    await shelf.put_file(f"{said.number}.items", MEDIA, draft.spool, made_us=act.at_us)
+    for paper in sorted(papers, key=lambda paper: paper.name.endswith(SUFFIX)):
+        await shelf.put(paper, made_us=act.at_us)
+
+
+def _heading(
+    desk: Desk, side: Side, number: str, *, issued_on: str, due_on: str, issued_us: int, suppliers: frozenset[str]
+) -> Heading:
+    """What stands above the cells. The commission is the operator's supply: of several, nobody is named."""
+    taxed = any(item.taxed for item in side.claim.items)
+    return Heading(
+        number=number,
+        issuer=desk.centre,
+        role=desk.role,
+        environment=desk.environment,
+        party=side.party,
+        issued_on=issued_on,
+        due_on=due_on,
+        agreement=side.terms.agreement,
+        tax_supplier=next(iter(suppliers)) if taxed and len(suppliers) == 1 else "",
+        issued_us=issued_us,
+    )
+
+
+def _suppliers(draft: Draft) -> frozenset[str]:
+    return frozenset(cell.key.party for cell in draft.statement.cells)
+
+
+def _key(act: Act) -> tuple[str, str, str]:
+    return act.contract, act.claim, act.party
