@@ -22,6 +22,7 @@ from gateway.peers.ministry.office import running_desk
 from gateway.peers.ministry.serving import serve_terminals
 from gateway.peers.ministry.settings import ALL, changed
 from gateway.peers.ministry.setup import HOSTS_DEFAULT, Ministry, make_ministry, opened_ministry
+from gateway.peers.proof_book import DIRECTORY, open_proof_book
 
 HISTORY_SHOWN = 50
 
@@ -70,10 +71,13 @@ async def _serve(ministry: Ministry, bind: str) -> None:
 
     shutdown = trio.Event()
     party = ministry.dialling.target.own.party
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with (
+        trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+        open_proof_book(ministry.directory / DIRECTORY) as book,
+    ):
         async with (
             line_from(ministry.dialling) as line,
-            running_desk(ministry.store, line, ministry.dialling.trust, party=party) as desk,
+            running_desk(ministry.store, line, ministry.dialling.trust, party=party, book=book) as desk,
             trio.open_nursery() as nursery,
         ):
 

@@ -71,7 +71,7 @@ class ProofBook:
 
         Raises: ValueError for an entry that cannot be read.
         """
-        rows = [(_month_of(proof), _encode(proof)) for proof in proofs]
+        rows = [(month_of(decode_entry(proof.entry).at_us), _encode(proof)) for proof in proofs]
         with self._transaction() as connection:
             connection.executemany("INSERT INTO waiting (month, proof) VALUES (?, ?)", rows)
             (waiting,) = connection.execute("SELECT count(*) FROM waiting").fetchone()
@@ -82,6 +82,15 @@ class ProofBook:
         """Put whatever waits into the months' files."""
         with self._transaction() as connection:
             self._seal(connection)
+
+    def drop(self, before: str) -> int:
+        """Remove the sealed months before one (YYYY-MM), whose retention is over; how many."""
+        with self._transaction() as connection:
+            gone = connection.execute("DELETE FROM months WHERE month < ?", (before,)).rowcount
+            for path in self._directory.glob(f"*{SUFFIX}"):
+                if path.stem < before:
+                    path.unlink()
+        return gone
 
     def months(self) -> list[Month]:
         """What is sealed, ascending."""
@@ -179,8 +188,8 @@ def open_proof_book(directory: Path) -> Iterator[ProofBook]:
         raise ProofBookError(f"{directory} is no book of proofs: {error}") from error
 
 
-def _month_of(proof: Proof) -> str:
-    at_us = decode_entry(proof.entry).at_us
+def month_of(at_us: int) -> str:
+    """The month of a time in Japan: YYYY-MM."""
     return f"{datetime.fromtimestamp(at_us // 1_000_000, UTC).astimezone(_JST):%Y-%m}"
 
 

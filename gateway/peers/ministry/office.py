@@ -1,8 +1,8 @@
 """The ministry server's desk, put together: the one implementation of gateway.peers.ministry.desk.Desk.
 
-`running_desk` opens the store and keeps the clocks going: sessions are looked after every second, the finality of
-receipts is fetched every few seconds, retention is swept every hour. Cancelled, it ends every session first, so that
-the history has the erasure of all that was shown.
+`running_desk` opens the store and keeps the clocks going: sessions are looked after every second, proofs go into
+the book and the finality of receipts is fetched every few seconds, retention is swept every hour. Cancelled, it ends
+every session first, so that the history has the erasure of all that was shown.
 """
 
 import sqlite3
@@ -37,6 +37,7 @@ from gateway.peers.ministry.paper import Papers
 from gateway.peers.ministry.people import PeopleError
 from gateway.peers.ministry.showing import Shown
 from gateway.peers.ministry.store import Store
+from gateway.peers.proof_book import ProofBook, ProofBookError, month_of
 from protocol.messages import NoticeKind
 from protocol.trust import Trust
 
@@ -52,11 +53,12 @@ TEST_ENVIRONMENT: Final = "test"
 class MinistryDesk:
     """The desk over an open store and line."""
 
-    def __init__(self, store: Store, line: LineClient, trust: Trust, *, party: str) -> None:
+    def __init__(self, store: Store, line: LineClient, trust: Trust, *, party: str, book: ProofBook) -> None:
         self._store = store
         self._line = line
         self._trust = trust
         self._party = party
+        self._book = book
         gate = self._gate = Gate(store, Shown)
         papers = self._papers = Papers(store, gate, trust)
         counter = self._counter = Counter(store, gate, papers, line)
@@ -159,7 +161,7 @@ class MinistryDesk:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_every, TICK_S, self.tick)
                 nursery.start_soon(self._make_final)
-                nursery.start_soon(_every, SWEEP_S, lambda: _sweep(self._store))
+                nursery.start_soon(_every, SWEEP_S, lambda: _sweep(self._store, self._book))
         finally:
             self._gate.end_all("server-stop")
             history.append(self._store, Event.SERVER, detail="stop")
@@ -167,7 +169,11 @@ class MinistryDesk:
     async def _make_final(self) -> None:
         while True:
             await trio.sleep(FINALITY_S)
-            await self._papers.make_final(self._line)
+            try:
+                self._papers.book_proofs(self._book)
+                await self._papers.make_final(self._line, self._book)
+            except ProofBookError as error:  # the proofs stay where they are
+                log.warning("proofs_not_booked", code=error.code)
 
     def _manager(self, caller: Caller) -> Session:
         session = self._gate.at(caller)
@@ -187,9 +193,11 @@ class MinistryDesk:
 
 
 @asynccontextmanager
-async def running_desk(store: Store, line: LineClient, trust: Trust, *, party: str) -> AsyncIterator[Desk]:
+async def running_desk(
+    store: Store, line: LineClient, trust: Trust, *, party: str, book: ProofBook
+) -> AsyncIterator[Desk]:
     """A desk whose clocks go."""
-    desk = MinistryDesk(store, line, trust, party=party)
+    desk = MinistryDesk(store, line, trust, party=party, book=book)
     history.append(store, Event.SERVER, detail="start")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(desk.run)
@@ -205,9 +213,12 @@ async def _every(seconds: float, do: Callable[[], None]) -> None:
             do()
         except sqlite3.OperationalError:  # another program holds the file; the next round does what is due
             log.warning("store_busy")
+        except ProofBookError as error:
+            log.warning("proofs_not_swept", code=error.code)
         await trio.sleep(seconds)
 
 
-def _sweep(store: Store) -> None:
+def _sweep(store: Store, book: ProofBook) -> None:
     gone = paper.sweep(store)
+    gone["proof-months"] = book.drop(month_of(paper.proofs_since_us(store)))
     log.info("retention_swept", count=sum(gone.values()))

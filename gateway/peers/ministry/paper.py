@@ -29,6 +29,8 @@ from gateway.peers.ministry.errors import DeskRefused, Why
 from gateway.peers.ministry.gate import Gate, Session
 from gateway.peers.ministry.people import JST
 from gateway.peers.ministry.store import Store
+from gateway.peers.proof_book import ProofBook
+from protocol.ledger import decode_entry
 from protocol.messages import Approve, InquiryByCode, InquiryByName, ReceiptQuery, encode
 from protocol.messages import Operation as Op
 from protocol.outcomes import CATALOGUE, Outcome
@@ -54,6 +56,7 @@ DAY_US: Final = 86_400_000_000
 TRIES_MAX: Final = 60
 """Times a receipt's finality is asked for, a few seconds apart; it can be fetched by its id ever after."""
 TRIED_AT_ONCE: Final = 16
+BOOKED_AT_ONCE: Final = 256
 _FORM_COLUMNS: Final = (
     "number, kind, request_id, case_ref, copies, printed_by, printed_us, terminal, disposed_us, disposed_by, disposal"
 )
@@ -169,8 +172,22 @@ class Papers:
             final_us=None if final is None else final.at_us,
         )
 
-    async def make_final(self, line: Any) -> None:
-        """Fetch the finality of receipts that have none yet; a few at a time."""
+    def book_proofs(self, book: ProofBook) -> None:
+        """Put proofs that are not there yet into the book, against which invoices are held. Raises: ProofBookError."""
+        while rows := self._store.rows(
+            "SELECT request_id, proof FROM receipts WHERE booked = 0 LIMIT ?", BOOKED_AT_ONCE
+        ):
+            book.add(msgspec.msgpack.decode(kept, type=Proof) for _, kept in rows)
+            with self._store.transaction():
+                for request_id, _ in rows:
+                    self._store.run("UPDATE receipts SET booked = 1 WHERE request_id = ?", request_id)
+
+    async def make_final(self, line: Any, book: ProofBook) -> None:
+        """Fetch the finality of receipts that have none yet; a few at a time.
+
+        Of an answer that was asked for again the receipt proves the entry that was charged: into the book.
+        Raises: ProofBookError.
+        """
         rows = self._store.rows(
             "SELECT request_id, proof FROM receipts WHERE finality IS NULL AND tries < ? ORDER BY at_us LIMIT ?",
             TRIES_MAX,
@@ -182,25 +199,28 @@ class Papers:
                 fetched = await line.ask(Op.RECEIPT, encode(ReceiptQuery(bytes.fromhex(request_id))), timeout_s=5.0)
             except LineError:
                 return
-            finality = None
-            if fetched.outcome == Outcome.RECEIPT:
-                finality = self._finality(proof, fetched.body)
+            finality, tries = None, 1
+            if fetched.outcome == Outcome.RECEIPT and (receipt := self._verified(fetched.body)) is not None:
+                if receipt.proof.header == proof.header:
+                    finality = receipt.finality
+                elif _of_one_request(receipt.proof, proof):
+                    book.add([receipt.proof])
+                    tries = TRIES_MAX  # the centre gives the first entry's finality, never this one's
             self._store.run(
-                "UPDATE receipts SET finality = ?, tries = tries + 1 WHERE request_id = ?",
+                "UPDATE receipts SET finality = ?, tries = tries + ? WHERE request_id = ?",
                 None if finality is None else _msgpack(finality),
+                tries,
                 request_id,
             )
 
-    def _finality(self, proof: Proof, body: bytes) -> Finality | None:
+    def _verified(self, body: bytes) -> Receipt | None:
         try:
-            again = decode_receipt(body)
-            if again.finality is None or again.proof.header != proof.header:
-                return None
-            verify_receipt(Receipt(proof, None, again.finality), self._trust)
+            receipt = decode_receipt(body)
+            verify_receipt(receipt, self._trust)
         except ReceiptError as error:
             log.warning("receipt_not_final", fault=error.fault.value)
             return None
-        return again.finality
+        return receipt
 
     def _record_verified(self, session: Session, request_id: str, detail: str) -> None:
         history.append(
@@ -276,6 +296,11 @@ class Papers:
         return form
 
 
+def _of_one_request(one: Proof, other: Proof) -> bool:
+    a, b = decode_entry(one.entry), decode_entry(other.entry)
+    return (a.party, a.request_id) == (b.party, b.request_id)
+
+
 def list_forms(store: Store, printed_by: str | None) -> tuple[FormRecord, ...]:
     """The register of forms, newest first; of one user, or of all."""
     rows = store.rows(
@@ -286,6 +311,11 @@ def list_forms(store: Store, printed_by: str | None) -> tuple[FormRecord, ...]:
         LISTED_MAX,
     )
     return tuple(_form(row) for row in rows)
+
+
+def proofs_since_us(store: Store) -> int:
+    """Since when proofs are kept."""
+    return store.now_us() - store.settings.proof_years * 366 * DAY_US
 
 
 def sweep(store: Store) -> dict[str, int]:
@@ -302,7 +332,7 @@ def sweep(store: Store) -> dict[str, int]:
                 now_us,
                 old_us,
             ),
-            "proofs": store.run("DELETE FROM receipts WHERE at_us <= ?", now_us - settings.proof_years * 366 * DAY_US),
+            "proofs": store.run("DELETE FROM receipts WHERE at_us <= ?", proofs_since_us(store)),
             "approval-texts": store.run(
                 "UPDATE approvals SET reason_sealed = NULL, note_sealed = NULL, questions_sealed = NULL "
                 "WHERE expires_us <= ? AND (reason_sealed IS NOT NULL OR note_sealed IS NOT NULL)",

@@ -2,6 +2,7 @@
 
     ministry.toml   where the line file is       desk.sqlite3   users, terminals, histories, receipts (store)
     terminals/      the terminals' authority and the server's certificate (credentials)
+    proofs/         the book of proofs, against which invoices are held (gateway.peers.proof_book)
 
 The line's keystore gets a SEAL key, under which the store's data key is wrapped: without the keystore the file stays
 shut.

@@ -80,6 +80,10 @@ MIGRATIONS: Final = (
         request_ids TEXT NOT NULL DEFAULT '[]'
     ) STRICT;
     """,
+    """
+    ALTER TABLE receipts ADD COLUMN booked INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX receipts_unbooked ON receipts (at_us) WHERE booked = 0;
+    """,
 )
 """Applied in order; PRAGMA user_version counts them."""
 

@@ -19,6 +19,7 @@ from gateway.peers.relay import outbox
 from gateway.peers.relay.errors import StoreFailed
 from gateway.peers.relay.store import Store
 from gateway.peers.relay.writer import Writer
+from protocol.ledger import EntryKind
 from protocol.messages import Operation, ReceiptQuery, Request, encode
 from protocol.outcomes import Outcome
 from protocol.peer import Result
@@ -118,10 +119,16 @@ class Courier:
     async def _said(self, held: outbox.Held, result: Result) -> outbox.Settled | None:
         """What became of a notice; None while that is not known. Raises: LineError.
 
-        The centre says a known answer again a bounded number of times: after that, its receipt proves what it was.
+        An answer that was lost is said again by an entry that moves no money, a bounded number of times. Its receipt
+        proves the entry that does; if it cannot be had now, a repeat must do, and the invoice's check names what lacks.
         """
-        if result.outcome != Outcome.REPEAT_LIMIT:
-            return outbox.settled(result) if outbox.is_final(result) else None
+        again = result.entry is not None and result.entry.kind == EntryKind.REPEAT
+        if result.outcome == Outcome.REPEAT_LIMIT or again:
+            return await self._receipt(held) or (outbox.settled(result) if again else None)
+        return outbox.settled(result) if outbox.is_final(result) else None
+
+    async def _receipt(self, held: outbox.Held) -> outbox.Settled | None:
+        """What the centre's receipt proves of a notice. Raises: LineError."""
         query = encode(ReceiptQuery(held.request.request_id))
         fetched = await self._line.ask_once(
             Request(LineClient.new_id(), Operation.RECEIPT, held.request.deadline_ms, query)

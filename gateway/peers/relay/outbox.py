@@ -2,7 +2,7 @@
 
     taken over   one committed transaction: the notice as it will be sent, its request id, its day lines
     held         sent in order per application under that one id, however often, until a recorded outcome comes
-    delivered    the outcome the operation has when it succeeds, with its proof, kept for good
+    delivered    the outcome the operation has when it succeeds, with its proof, which goes into the book (filing)
     refused      any other outcome that waiting will not change: an item of the worklist until a person closes it
 
 A kiosk that did not hear TAKEN_OVER sends the same notice again, and it is the same row. The relay's own time goes into

@@ -22,9 +22,11 @@ from certs.names import LineName
 from gateway.line.dial import LineClient
 from gateway.line.serving import LineServer
 from gateway.peers.line_file import line_from
+from gateway.peers.proof_book import DIRECTORY, open_proof_book
 from gateway.peers.relay import notices, outbox, registry, watch
 from gateway.peers.relay.courier import Courier
 from gateway.peers.relay.errors import SetupIncomplete, StoreFailed
+from gateway.peers.relay.filing import keep_filing
 from gateway.peers.relay.metrics import RelayMetrics
 from gateway.peers.relay.notices import NoticeKind, Notifier
 from gateway.peers.relay.relay import Relay
@@ -163,8 +165,8 @@ def _count(store: Store, what: str) -> int:
 async def running_relay(
     opened: Opened, line: LineClient, *, clock: Callable[[], int] = now_us, notifier: Notifier = notices.to_the_log
 ) -> AsyncIterator[Running]:
-    """A relay's own parts over a line, without its ports: writer, courier, watch."""
-    with open_store(opened.directory) as written:
+    """A relay's own parts over a line, without its ports: writer, courier, watch, the book of proofs."""
+    with open_store(opened.directory) as written, open_proof_book(opened.directory / DIRECTORY) as book:
         with written.transaction():
             registry.begin(written)
         writer = Writer(written)
@@ -173,6 +175,7 @@ async def running_relay(
             writing.start_soon(writer.run)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(running.courier.run)
+                nursery.start_soon(keep_filing, running.reader, writer, book)
                 nursery.start_soon(running.watch.run)
                 nursery.start_soon(running.follow_connections)
                 yield running

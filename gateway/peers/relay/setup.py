@@ -1,7 +1,7 @@
 """A relay's directory: made once, opened by the server and by each command.
 
     relay.toml      operator, line file, TLS directory, ports     relay.sqlite3   what the relay keeps (store)
-    trust.bundle    what kiosks are given: the relay's line key
+    trust.bundle    what kiosks are given: the relay's line key   proofs/         the book of proofs (filing)
 
 The relay signs with the key of its dedicated line; its certificate towards the kiosks is of the operator's own
 authority.

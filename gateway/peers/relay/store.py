@@ -66,6 +66,7 @@ MIGRATIONS: Final = (
     CREATE INDEX notices_unsent ON notices (number) WHERE sent_us IS NULL;
     CREATE INDEX notices_open ON notices (number) WHERE acknowledged_us IS NULL;
     """,
+    "CREATE INDEX outbox_unfiled ON outbox (number) WHERE proof IS NOT NULL;",
 )
 """Applied in order; PRAGMA user_version counts them."""
 

@@ -20,6 +20,7 @@ from gateway.peers.ministry.desk import Caller, Question, Right, SignedIn, Termi
 from gateway.peers.ministry.factors import hash_pin
 from gateway.peers.ministry.office import MinistryDesk
 from gateway.peers.ministry.store import Store, create_store, open_store
+from gateway.peers.proof_book import ProofBook, open_proof_book
 from hsm.software import SoftwareKeystore
 from protocol.commitment import commitment_key
 from protocol.keys import Algorithm, Purpose, context
@@ -125,12 +126,13 @@ class PairLine:
 class Place:
     """A desk with its clock, line, store and file."""
 
-    def __init__(self, directory: Path, store: Store, clock: Clock) -> None:
+    def __init__(self, directory: Path, store: Store, clock: Clock, book: ProofBook) -> None:
         self.directory = directory
         self.store = store
         self.clock = clock
         self.line = PairLine(clock)
-        self.desk = MinistryDesk(store, self.line, lines.TRUST, party=lines.PARTY)  # type: ignore[arg-type]
+        self.book = book
+        self.desk = MinistryDesk(store, self.line, lines.TRUST, party=lines.PARTY, book=book)  # type: ignore[arg-type]
 
     def code(self, user: str, *, off_s: int = 0) -> str:
         """What the user's authenticator shows, its clock so many seconds off."""
@@ -168,7 +170,7 @@ def made_place(directory: Path, keystore: SoftwareKeystore) -> Iterator[Place]:
     """A new desk with three users (clerk and second ask, boss approves and manages) and two terminals."""
     clock = Clock()
     create_store(directory, keystore, "seal-1")
-    with open_store(directory, keystore, now_us=clock) as store:
+    with open_store(directory, keystore, now_us=clock) as store, open_proof_book(directory / "proofs") as book:
         for user, rights in (
             ("clerk", {Right.INQUIRE}),
             ("second", {Right.INQUIRE, Right.APPROVE}),
@@ -195,4 +197,4 @@ def made_place(directory: Path, keystore: SoftwareKeystore) -> Iterator[Place]:
                     not_after_us=lines.NOW_US + 36500 * lines.DAY_US,
                 ),
             )
-        yield Place(directory, store, clock)
+        yield Place(directory, store, clock, book)

@@ -23,6 +23,7 @@ from gateway.peers.ministry.errors import DeskRefused
 from gateway.peers.ministry.factors import hash_pin
 from gateway.peers.ministry.office import running_desk
 from gateway.peers.ministry.setup import Ministry, make_ministry, opened_ministry
+from gateway.peers.proof_book import open_proof_book
 from tests.kit.centre import Made, made_centre, poll
 
 pytestmark = [pytest.mark.trio, pytest.mark.slow]
@@ -76,12 +77,14 @@ async def working(centre: Made, directory: Path) -> AsyncIterator[tuple[Office, 
     """Centre and desk running."""
     make_ministry(directory / "desk", centre.data / "ministry", now=datetime.now(UTC))
     async with centre.gateway() as running:
-        with opened_ministry(directory / "desk", port=running.port) as ministry:
+        opened = opened_ministry(directory / "desk", port=running.port)
+        with opened as ministry, open_proof_book(directory / "desk" / "proofs") as book:
             dialling = ministry.dialling
             material = TlsMaterial(dialling.files, now=datetime.now(UTC))
+            party = dialling.target.own.party
             async with (
                 open_line(dialling.target, material=material, trust=dialling.trust, sign=dialling.sign) as line,
-                running_desk(ministry.store, line, dialling.trust, party=dialling.target.own.party) as desk,
+                running_desk(ministry.store, line, dialling.trust, party=party, book=book) as desk,
             ):
                 await line.wait_open(20)
                 yield Office(ministry), desk
@@ -147,13 +150,14 @@ async def test_a_second_person_approves_at_the_centre(centre: Made, tmp_path: Pa
 
 async def test_with_the_centre_away_the_clerk_is_told_and_may_ask_again(centre: Made, tmp_path: Path) -> None:
     make_ministry(tmp_path / "desk", centre.data / "ministry", now=datetime.now(UTC))
-    with opened_ministry(tmp_path / "desk", port=1) as ministry:
+    opened = opened_ministry(tmp_path / "desk", port=1)
+    with opened as ministry, open_proof_book(tmp_path / "desk" / "proofs") as book:
         ministry.store.keep_settings(type(ministry.store.settings)(answer_seconds=1))
         dialling = ministry.dialling
         material = TlsMaterial(dialling.files, now=datetime.now(UTC))
         async with (
             open_line(dialling.target, material=material, trust=dialling.trust, sign=dialling.sign) as line,
-            running_desk(ministry.store, line, dialling.trust, party="mlit") as desk,
+            running_desk(ministry.store, line, dialling.trust, party="mlit", book=book) as desk,
         ):
             clerk = await Office(ministry).enter(desk, "clerk")
             assert not desk.status().connected

@@ -194,7 +194,7 @@ async def test_settings_stay_within_their_bounds() -> None:
 
 
 async def test_when_the_server_ends_every_session_ends_with_what_it_showed(place: Place) -> None:
-    async with running_desk(place.store, place.line, lines.TRUST, party=lines.PARTY) as desk:  # type: ignore[arg-type]
+    async with running_desk(place.store, place.line, lines.TRUST, party=lines.PARTY, book=place.book) as desk:  # type: ignore[arg-type]
         place.desk = desk  # type: ignore[assignment]
         caller = await place.enter()
         await desk.search(caller, BY_CODE)
