@@ -20,7 +20,7 @@ from gateway.app.synthetic_business import Shop, Step
 from gateway.app.synthetic_ledger import PastNotRecorded, Told, opening_of
 from gateway.peers.proof_book import DIRECTORY as PROOFS
 from gateway.peers.proof_book import open_proof_book
-from gateway.peers.relay import outbox, registry
+from gateway.peers.relay import filing, outbox, registry
 from gateway.peers.relay.policy import Kiosk, spki_of
 from gateway.peers.relay.store import Store, open_store
 from protocol.application import Transition
@@ -71,9 +71,10 @@ def tell_relay(relay: Path, *, taken: Iterable[Step], told: Iterable[Told]) -> N
         for each in heard:
             if isinstance(steps[each.request.request_id].body, Complete | Void | Correct | Erase):
                 _settle(store, steps[each.request.request_id], each)
-    money = [each.answered.proof for each in heard if steps[each.request.request_id].transition in _MONEY]
-    with open_proof_book(relay / PROOFS) as book:
-        book.add(money)
+    with open_store(relay) as store, open_proof_book(relay / PROOFS) as book:
+        while filing.waits(store):
+            with store.transaction():
+                filing.file_proofs(store, book)
 
 
 def tell_ministry(ministry: Path, told: Iterable[Told]) -> None:
@@ -124,6 +125,3 @@ def _settle(store: Store, step: Step, told: Told) -> None:
 
 def _kiosk(shop: Shop) -> Kiosk:
     return Kiosk(kiosk=shop.kiosk, store=shop.store, store_name=shop.store_name, spki=shop.spki)
-
-
-_MONEY: Final = frozenset({Transition.COMPLETED, Transition.VOIDED} | {Transition.CORRECTED_1 + n for n in range(8)})
