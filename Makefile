@@ -23,7 +23,7 @@ components: $(STAMP) ## install the Debian packages the tests use for real compo
 	@sh deploy/components.sh
 
 test: $(STAMP) components ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP) ## format, lint, types, layers, dead code
 	@$(BIN)/ruff format --check .

@@ -61,6 +61,7 @@ class Operation(IntEnum):
     PAPERS = 61
     PAPER = 62
     RECONCILE = 63
+    RECONCILE_PART = 64
 
 
 PROOFLESS: Final = frozenset(
@@ -72,9 +73,10 @@ PROOFLESS: Final = frozenset(
         Operation.STATUS,
         Operation.PAPERS,
         Operation.PAPER,
+        Operation.RECONCILE_PART,
     }
 )
-"""Operations that write nothing: their refusals for cause come without proof."""
+"""Operations that write no entry: their refusals for cause come without proof."""
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True):
@@ -289,6 +291,7 @@ BODY_DECODERS: Final[Mapping[int, msgspec.msgpack.Decoder[Any]]] = {
     Operation.PAPERS: msgspec.msgpack.Decoder(papers.PapersQuery),
     Operation.PAPER: msgspec.msgpack.Decoder(papers.PaperQuery),
     Operation.RECONCILE: msgspec.msgpack.Decoder(papers.Reconcile),
+    Operation.RECONCILE_PART: msgspec.msgpack.Decoder(papers.ReconcilePart),
 }
 
 Inquiry = InquiryByCode | InquiryByName
@@ -309,6 +312,7 @@ CertificateCentreBody = (
     | ReceiptQuery
     | PapersBody
     | papers.Reconcile
+    | papers.ReconcilePart
 )
 MunicipalityBody = (
     issuance.Issue | issuance.Part | issuance.Report | issuance.ReportsQuery | papers.Confirmed | papers.Claim

@@ -41,6 +41,7 @@ class Outcome(IntEnum):
     PAPER = 142
     SETTLED = 143
     RECONCILED = 144
+    PART_HELD = 145
 
     AFFAIR_NOT_GRANTED = 200
     STEP_NOT_GRANTED = 201
@@ -150,6 +151,7 @@ CATALOGUE: Final[dict[Outcome, Meaning]] = {
     Outcome.PAPER: _unrecorded("文書の一部です", "A part of the document"),
     Outcome.SETTLED: _final("精算の手続きを記録しました", "A step of settlement is recorded"),
     Outcome.RECONCILED: _final("照合結果を受け付けました", "The result of the reconciliation is recorded"),
+    Outcome.PART_HELD: _unrecorded("照合結果の一部を預かりました", "A part of the result is held"),
     Outcome.AFFAIR_NOT_GRANTED: _final("この事務では利用できません", "This affair is not granted to you"),
     Outcome.STEP_NOT_GRANTED: _final("この事務のこの段階では利用できません", "This step of the affair is not granted"),
     Outcome.METHOD_NOT_GRANTED: _final("この提供方式は認められていません", "This method of provision is not granted"),

@@ -1,9 +1,9 @@
 """The bodies of settlement on the lines: documents that a party fetches, a reconciliation, a municipality's claim.
 
 PAPERS and PAPER stand on every line of a centre: a party lists the documents made for it and fetches them in parts.
-RECONCILE is an operator's: its 照合結果, or a part of a long one (protocol.disclosure). CONFIRMED and CLAIM stand on
-the line that the centre dials: a municipality is given its confirmed data part by part, in order, and asked for its
-claim (請求書).
+RECONCILE is an operator's: its 照合結果; of a long one the parts come before it (RECONCILE_PART). CONFIRMED and CLAIM
+stand on the line that the centre dials: a municipality is given its confirmed data part by part, in order, and asked
+for its claim (請求書).
 
 Every struct is a canonical MessagePack array; digests are SHA-256; money is signed whole yen.
 
@@ -14,6 +14,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from protocol.disclosure import RECONCILIATION_BYTES_MAX
 from protocol.keys import KeysError, Purpose, context
 from protocol.trust import Trust, TrustError
 
@@ -24,8 +25,9 @@ CONFIRMED_PART_BYTES: Final = 3 << 10
 PAPER_BYTES_MAX: Final = 1 << 32
 PAPERS_A_PAGE: Final = 24
 """Documents in one answer to PAPERS; the next ones are asked for after the last."""
-RECONCILE_BYTES_MAX: Final = 3_800
-"""What of a result travels in one RECONCILE: a longer one comes in parts (protocol.disclosure.in_parts)."""
+RECONCILE_PART_BYTES: Final = 3_584
+"""A result of so many bytes travels in RECONCILE itself; a longer one in parts of so many before it."""
+RECONCILE_PARTS_MAX: Final = -(-RECONCILIATION_BYTES_MAX // RECONCILE_PART_BYTES)
 CLAIM_BYTES_MAX: Final = 4 << 10
 _CLAIM_CONTEXT: Final = context("municipal-claim")
 
@@ -84,10 +86,19 @@ class PaperQuery(_Body, frozen=True):
 # --- an operator's line
 
 
-class Reconcile(_Body, frozen=True):
-    """RECONCILE: the bytes of a Reconciliation (protocol.disclosure), or of one part of it."""
+class ReconcilePart(_Body, frozen=True):
+    """RECONCILE_PART: bytes number * RECONCILE_PART_BYTES and following of the result with this digest."""
 
-    reconciliation: Annotated[bytes, msgspec.Meta(min_length=1, max_length=RECONCILE_BYTES_MAX)]
+    digest: Digest
+    number: Annotated[int, msgspec.Meta(ge=0, lt=RECONCILE_PARTS_MAX)]
+    data: Annotated[bytes, msgspec.Meta(min_length=1, max_length=RECONCILE_PART_BYTES)]
+
+
+class Reconcile(_Body, frozen=True):
+    """RECONCILE: the bytes of a Reconciliation (protocol.disclosure), or none when parts of this digest are held."""
+
+    digest: Digest
+    reconciliation: Annotated[bytes, msgspec.Meta(max_length=RECONCILE_PART_BYTES)]
 
 
 # --- a municipality's line; the centre dials

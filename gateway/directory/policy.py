@@ -54,6 +54,7 @@ _ABOUT_DELIVERIES: Final = frozenset(
         Operation.PAPERS,
         Operation.PAPER,
         Operation.RECONCILE,
+        Operation.RECONCILE_PART,
     }
 )
 """What must be said of a certificate once it was issued, and how it is settled: at any hour, and until everything is

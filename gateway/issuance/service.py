@@ -31,6 +31,7 @@ from gateway.issuance.making import Made, Maker
 from gateway.issuance.municipalities import Dial, Health, Municipalities
 from gateway.issuance.nonce import application_id
 from gateway.issuance.reading import Reader
+from gateway.issuance.reconciling import Reconciler
 from gateway.issuance.repeating import repeat
 from gateway.issuance.states import MONEY, UNKNOWN, Move, State
 from gateway.issuance.sweeping import sweep
@@ -51,8 +52,18 @@ from gateway.store.settlement_acts import DocumentStore
 from protocol.application import claim_turn
 from protocol.commitment import commitment_key, request_commitment
 from protocol.issuance import Apply, Authenticate, Complete, Correct, Erase, Fetch, Part, Void
-from protocol.messages import PROOFLESS, Body, CertificateCentreBody, Operation, ReceiptQuery, Refusal, encode
+from protocol.messages import (
+    PROOFLESS,
+    Body,
+    CertificateCentreBody,
+    Operation,
+    PapersBody,
+    ReceiptQuery,
+    Refusal,
+    encode,
+)
 from protocol.outcomes import Outcome
+from protocol.papers import Reconcile, ReconcilePart
 
 log = structlog.get_logger()
 
@@ -63,6 +74,7 @@ _OUTCOMES: Const = {
     int(Operation.CORRECT): Outcome.CORRECTED,
     int(Operation.ERASE): Outcome.ERASED,
 }
+_NOT_PLAIN: Const = ReceiptQuery | PapersBody | Reconcile | ReconcilePart
 
 
 class IssuanceService:
@@ -96,6 +108,7 @@ class IssuanceService:
         self._ledger = LedgerStore(database)
         self._receipts = Receipts(ground, ledger=self._ledger, finalities=finalities)
         self._papers = PaperDesk(ground, documents=DocumentStore(database))
+        self._reconciler = Reconciler(ground, database=database)
         self._directory = directory
         self._dial = dial
         self._keeper = Keeper(pseudonym_key, random=random)
@@ -122,8 +135,8 @@ class IssuanceService:
         return standing.for_certificates(operation)
 
     def is_plain(self, asked: Asked) -> bool:
-        """See Service: what would keep a turn for long gets a task of its own; proofs and papers take reading."""
-        return not (isinstance(asked.body, ReceiptQuery) or self._papers.serves(asked))
+        """See Service: what would keep a turn for long gets a task of its own; proofs and settlement take reading."""
+        return not isinstance(asked.body, _NOT_PLAIN)
 
     async def answer(self, batch: list[Asked]) -> None:
         """See Service."""
@@ -217,6 +230,9 @@ class IssuanceService:
         if isinstance(asked.body, ReceiptQuery):
             await self._receipts.receipt(asked, asked.body)
             return None
+        if isinstance(asked.body, ReconcilePart):
+            await self._reconciler.hold(asked, asked.body)
+            return None
         if asked.request.operation in PROOFLESS:
             return self._reader.show(asked, seen, now_us)
         result = self._tasks.take(asked)
@@ -250,6 +266,10 @@ class IssuanceService:
         body, request = asked.body, asked.request.body
         if isinstance(body, Authenticate):
             return self._authenticate(asked, body, seen, result, now_us)
+        if isinstance(body, Reconcile):
+            if isinstance(result, Refused | Outcome):
+                return result
+            return self._tasks.begin(asked, lambda: self._reconciler.reconcile(asked, body))
         if not isinstance(body, Apply | Fetch | Complete | Void | Correct | Erase):
             return UNKNOWN_OPERATION
         state = seen.mine(asked, applications_of(body)[0])

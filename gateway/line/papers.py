@@ -14,17 +14,18 @@ import msgspec
 import trio
 
 from gateway.line.dial import LineError
-from protocol.disclosure import Reconciliation, encode_reconciliation, in_parts
+from protocol.disclosure import Reconciliation, encode_reconciliation
 from protocol.messages import Operation, Refusal, encode
 from protocol.outcomes import CATALOGUE, Outcome
 from protocol.papers import (
     PAPER_PART_BYTES,
-    RECONCILE_BYTES_MAX,
+    RECONCILE_PART_BYTES,
     PaperLine,
     PaperQuery,
     Papers,
     PapersQuery,
     Reconcile,
+    ReconcilePart,
     parts_of,
 )
 from protocol.peer import Result
@@ -108,16 +109,20 @@ async def fetch_papers(line: Line, out: Path, *, period: str = "") -> list[Fetch
     return fetched
 
 
-async def send_reconciliation(line: Line, reconciliation: Reconciliation) -> list[Result]:
-    """Send a 照合結果, in parts if it is long, each recorded. Raises: LineError, PapersFailed, DisclosureError."""
-    results = []
-    for part in in_parts(reconciliation, bytes_max=RECONCILE_BYTES_MAX):
-        body = encode(Reconcile(encode_reconciliation(part)))
-        result = await line.ask(Operation.RECONCILE, body, timeout_s=ASK_S)
-        if result.outcome != Outcome.RECONCILED:
-            raise _failed(result)
-        results.append(result)
-    return results
+async def send_reconciliation(line: Line, reconciliation: Reconciliation) -> Result:
+    """Have a 照合結果 recorded, parts of a long one held before. Raises: LineError, PapersFailed, DisclosureError."""
+    data = encode_reconciliation(reconciliation)
+    digest = hashlib.sha256(data).digest()
+    inline = data if len(data) <= RECONCILE_PART_BYTES else b""
+    if not inline:
+        for number in range(parts_of(len(data), RECONCILE_PART_BYTES)):
+            at = number * RECONCILE_PART_BYTES
+            part = ReconcilePart(digest, number, data[at : at + RECONCILE_PART_BYTES])
+            await _asked(line, Operation.RECONCILE_PART, encode(part), Outcome.PART_HELD)
+    result = await line.ask(Operation.RECONCILE, encode(Reconcile(digest, inline)), timeout_s=ASK_S)
+    if result.outcome != Outcome.RECONCILED:
+        raise _failed(result)
+    return result
 
 
 async def _fetch(line: Line, paper: PaperLine, file: Path) -> None:

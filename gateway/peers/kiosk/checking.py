@@ -1,14 +1,16 @@
-"""Is this the document that was asked for? What the kiosk checks before it takes money, and again before it prints.
+"""Is this the document that was asked for? What the kiosk checks before it takes money.
 
 In order: the municipality's signature over the manifest, by a MANIFEST key of the very municipality that was applied
 to; the manifest's bindings to this session and this statement; the ciphertext's hash; the seal; the PDF's hash; and the
 code of every page as it reads from the page itself, with the municipality's signature over each. A document of another
-person, session or application, an old one, a swapped one, or one with a foreign page fails at one of these.
+person, session or application, an old one, a swapped one, or one with a foreign page fails at one of these. What is
+printed are the very bytes that passed: their digest is compared once more when the money is in.
 
 What this cannot see: wrong data in the municipality's own source.
 Source: DESIGN 10; DOMAIN 2.12; docs/PROTOCOL.md, Certificates.
 """
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -86,6 +88,11 @@ def open_sealed(sealed: bytes, manifest: Manifest, expected: Expected, *, key: X
         return open_document(sealed, key=key, application=expected.statement.application, session=expected.session)
     except DocumentError as error:
         raise DocumentRefused("seal") from error
+
+
+def digest_of(document: Document) -> bytes:
+    """SHA-256 of the very bytes that are printed: taken when their pages were checked, and compared at the printer."""
+    return hashlib.sha256(document.pdf).digest()
 
 
 async def check_document(

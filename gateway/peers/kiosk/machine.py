@@ -23,7 +23,7 @@ import msgspec
 import trio
 
 from gateway.peers.kiosk.asking import Asking, NotNow, application_of, menu_of
-from gateway.peers.kiosk.checking import Expected, ReadPages, check_document, check_issued, open_sealed
+from gateway.peers.kiosk.checking import Expected, ReadPages, check_document, check_issued, digest_of, open_sealed
 from gateway.peers.kiosk.devices import CardReader, CoinSlot, Printer, Relay
 from gateway.peers.kiosk.errors import (
     AnswerUnreadable,
@@ -330,7 +330,7 @@ class Kiosk:
         manifest = check_issued(issued, expected, now_us=self._now_us())
         document = open_sealed(sealed, manifest, expected, key=sitting.keys.seal)
         sitting.pages = await check_document(document, manifest, expected, read_pages=self._read_pages)
-        sitting.manifest, sitting.document, sitting.expected = manifest, document, expected
+        sitting.manifest, sitting.document, sitting.checked = manifest, document, digest_of(document)
         self.settling.document(
             manifest.application,
             copies=sitting.copies,
@@ -340,10 +340,9 @@ class Kiosk:
         )
 
     async def _print(self, sitting: Sitting) -> None:
-        document, manifest, expected = sitting.document, sitting.manifest, sitting.expected
-        if document is None or manifest is None or expected is None:
-            raise DocumentRefused("seal")
-        await check_document(document, manifest, expected, read_pages=self._read_pages)
+        document, manifest = sitting.document, sitting.manifest
+        if document is None or manifest is None or digest_of(document) != sitting.checked:
+            raise DocumentRefused("changed")
         self.settling.tell(KioskFact.PRINTING, application=manifest.application)
         pages = len(sitting.pages)
         total = pages * sitting.copies

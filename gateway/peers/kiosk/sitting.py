@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from protocol.issuance import Challenged, KioskSession, Menu, Offer, Statement
 
 if TYPE_CHECKING:
-    from gateway.peers.kiosk.checking import Expected
     from gateway.peers.kiosk.devices import Card
     from protocol.document import Document, Manifest, PageStatement
 
@@ -75,9 +74,9 @@ class Sitting:
         self.options = 0
         self.copies = 1
         self.statement: Statement | None = None
-        self.expected: Expected | None = None
         self.manifest: Manifest | None = None
         self.document: Document | None = None
+        self.checked = b""
         self.pages: list[PageStatement] = []
         self.slip = ""
 

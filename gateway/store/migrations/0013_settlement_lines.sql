@@ -10,6 +10,14 @@ CREATE TABLE settlement.brought (
     document bytea PRIMARY KEY REFERENCES settlement.document,
     brought_us bigint NOT NULL
 );
+-- Parts of an operator's long result until its RECONCILE comes: of one result an operator, the last that was begun.
+CREATE TABLE settlement.held_part (
+    party text NOT NULL,
+    digest bytea NOT NULL CHECK (length(digest) = 32),
+    number int NOT NULL CHECK (number >= 0),
+    data bytea NOT NULL,
+    PRIMARY KEY (party, digest, number)
+);
 -- Claims (請求書) as municipalities sent them, signed. Whether one is right is for a person to decide, who writes the act.
 CREATE TABLE settlement.received_claim (
     party text NOT NULL,
@@ -31,5 +39,6 @@ BEGIN
     END LOOP;
 END
 $$;
+GRANT SELECT, INSERT, DELETE ON settlement.held_part TO sekisho_gateway;
 GRANT SELECT, INSERT ON settlement.brought, settlement.received_claim TO sekisho_gateway;
 GRANT SELECT ON settlement.brought, settlement.received_claim TO sekisho_ops;

@@ -4,7 +4,6 @@ import msgspec
 import pytest
 import trio
 
-from gateway.peers.kiosk.errors import DocumentRefused
 from gateway.peers.kiosk.steps import State
 from gateway.peers.kiosk.texts import Trouble
 from protocol.document import session_digest
@@ -190,10 +189,8 @@ async def test_what_is_no_longer_right_before_printing_gives_the_money_back(plac
     kiosk = place.kiosk()
     await up_to_pay(kiosk)
 
-    async def unreadable(pdf: bytes) -> list[bytes]:
-        raise DocumentRefused("pages-unreadable")
-
-    kiosk._read_pages = unreadable
+    sitting = kiosk._sitting
+    sitting.document = msgspec.structs.replace(sitting.document, pdf=sitting.document.pdf + b" ")
     await kiosk.pay()
     assert (kiosk.state, kiosk.view.trouble) == (State.REFUNDED, Trouble.DOCUMENT_REFUSED_PAID)
     assert sum(place.slot.held.values()) == 0
