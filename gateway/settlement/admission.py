@@ -96,7 +96,9 @@ def check_person(person: Person) -> None:
     if not person.by:
         raise PersonInvalid("by", "nobody / 実施者がありません", "name who does it (--by NAME)")
     if bool(person.second) != bool(person.ground):
-        raise PersonInvalid("with", "a forced step needs a second person and a ground / 2名と理由が必要です", "give both")
+        raise PersonInvalid(
+            "with", "a forced step needs a second person and a ground / 2名と理由が必要です", "give both"
+        )
     if person.second and _folded(person.second) == _folded(person.by):
         raise PersonInvalid("with", "the same person / 同一人物です", "another person has to agree")
 

@@ -10,19 +10,17 @@ from gateway.settlement.desk import Desk, of_period
 from gateway.settlement.disclosing import make_disclosure
 from gateway.settlement.errors import SettlementError
 from gateway.settlement.facts import Disclosed, Signature
+from gateway.settlement.obstacles import frozen_already, without_contract
 from gateway.settlement.paper import Paper
 from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_cut, read_statement
 from gateway.settlement.shelving import MEDIA, Shelf, open_shelf
-from gateway.settlement.obstacles import frozen_already, without_contract
 from gateway.settlement.sides import Side
 from gateway.settlement.states import Acts
 from gateway.settlement.windows import Cut
 from gateway.store.settlement import SettlementReader
 from protocol.act import Act, ActKind
 from protocol.disclosure import SignedDisclosure, digest, encode_disclosure, encode_signed, to_sign
-
-NOT_DISCLOSED = "nothing was disclosed / 開示されていません"
 
 
 class AnswerInvalid(SettlementError):  # noqa: N818  named after the fact
@@ -92,11 +90,13 @@ async def accept(
     check_person(person)
     of, acts = desk.period(period), await desk.acts()
     exchange = states.exchange(acts, of.text, party)
-    if exchange.reconciled is None:
+    reconciliation = exchange.reconciliation
+    if exchange.reconciled is None or reconciliation is None:
         raise AnswerInvalid(party, (), "no reconciliation came / 照合結果が届いていません")
-    if exchange.reconciled.agreed:
+    if reconciliation.agreed:
         return None
-    said = _answer(party, exchange, lines, dispute or {})
+    keys = [each.key for each in reconciliation.differences]
+    said = _answer(party, exchange.reconciled.turn, keys, lines, dispute or {})
     if exchange.answered is not None and facts.answered(exchange.answered) == said:
         return exchange.answered
     obstacles = frozen_already(acts, of)
@@ -110,12 +110,8 @@ async def accept(
 
 
 def _answer(
-    party: str, exchange: states.Exchange, lines: Sequence[bytes] | None, dispute: Mapping[bytes, str]
+    party: str, turn: int, named: Sequence[bytes], lines: Sequence[bytes] | None, dispute: Mapping[bytes, str]
 ) -> facts.Answered:
-    reconciled = exchange.reconciled
-    if reconciled is None or exchange.disclosed is None:
-        raise AnswerInvalid(party, (), NOT_DISCLOSED)
-    named = [each.key for each in reconciled.differences]
     accepted = [key for key in named if key not in dispute] if lines is None else list(lines)
     unknown = [key for key in (*accepted, *dispute) if key not in named]
     if unknown:
@@ -130,16 +126,13 @@ def _answer(
     if unsaid:
         raise AnswerInvalid(party, unsaid, "disputed without a reason / 異議の理由がありません")
     return facts.Answered(
-        disclosure=reconciled.disclosure,
-        made_us=reconciled.made_us,
+        reconciliation=turn,
         accepted=tuple(key for key in named if key not in dispute),
         disputed=tuple((key, dispute[key]) for key in named if key in dispute),
     )
 
 
-async def _disclose(
-    desk: Desk, of: Period, acts: Acts, sides: Sequence[Side], person: Person, *, until: Step
-) -> None:
+async def _disclose(desk: Desk, of: Period, acts: Acts, sides: Sequence[Side], person: Person, *, until: Step) -> None:
     obstacles = frozen_already(acts, of) or list(not_over(of, desk.today))
     if not obstacles:
         cycles = [side.dates(of, desk.calendars) for side in sides]
@@ -160,9 +153,7 @@ async def _made(
     """The act of a disclosure that is made now; None where the one that stands says the same."""
     before = states.select(acts, ActKind.DISCLOSED, of.text, party=side.party)
     with desk.scratch() as directory, (directory / "rows").open("wb") as spool:
-        content, rows, rows_digest, net = await _content(
-            desk, reader, of, acts, side.party, cut, desk.now_us, spool
-        )
+        content, rows, rows_digest, net = await _content(desk, reader, of, acts, side.party, cut, desk.now_us, spool)
     if before:
         said = facts.disclosed(before[-1])
         if (said.rows, said.rows_digest, before[-1].yen) == (rows, rows_digest, net):

@@ -5,7 +5,6 @@ that the ledger still says what each agreed to. An inquiry centre has nobody to 
 it is invoiced. Source: 000仕4-3, 001-4-3, 4-4; DOMAIN I9; DESIGN section 11.
 """
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -15,7 +14,14 @@ from gateway.settlement.conduct_issuing import issue
 from gateway.settlement.cycle import Step
 from gateway.settlement.desk import Desk, of_period
 from gateway.settlement.issuing import held_against
-from gateway.settlement.obstacles import changed, earlier_open, frozen_already, later_frozen, not_agreed, without_contract
+from gateway.settlement.obstacles import (
+    changed,
+    earlier_open,
+    frozen_already,
+    later_frozen,
+    not_agreed,
+    without_contract,
+)
 from gateway.settlement.periods import Period, term
 from gateway.settlement.reading import read_cut, read_statement
 from gateway.settlement.statements import Statement
@@ -37,16 +43,12 @@ async def confirm(desk: Desk, period: str, person: Person) -> Act:
     """
     check_person(person)
     of, acts = desk.period(period), await desk.acts()
-    if states.frozen(acts, of.text) is None:
-        await freeze(desk, of, acts, person)
-        acts = await desk.acts()
-    await release(desk, of, acts)
-    act = states.frozen(acts, of.text)
-    assert_frozen(act, of)
+    act = states.frozen(acts, of.text) or await freeze(desk, of, acts, person)
+    await release(desk, of, act)
     return act
 
 
-async def freeze(desk: Desk, of: Period, acts: Acts, person: Person) -> None:
+async def freeze(desk: Desk, of: Period, acts: Acts, person: Person) -> Act:
     """Write the cut. Raises: as confirm."""
     sides = desk.sides(of, incoming=True)
     obstacles = frozen_already(acts, of) + later_frozen(acts, of) + list(not_over(of, desk.today))
@@ -109,7 +111,7 @@ async def _earlier(desk: Desk, reader: SettlementReader, of: Period, acts: Acts)
 
 async def _changed(
     desk: Desk, reader: SettlementReader, of: Period, acts: Acts, statement: Statement
-) -> Sequence[Obstacle]:
+) -> list[Obstacle]:
     """Operators whose data would be frozen otherwise than they were disclosed."""
     found, known = [], dict[tuple[tuple[bytes, int], ...], Statement]()
     previous = states.previous_cut(acts, of)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import date
 
 from gateway.settlement import facts, states
-from gateway.settlement.admission import Person, admit, check_person, days_of, outside
+from gateway.settlement.admission import Person, admit, days_of, outside
+from gateway.settlement.billing import Bill
 from gateway.settlement.cycle import Step
 from gateway.settlement.dates import Anchor
 from gateway.settlement.desk import Desk, of_period
-from gateway.settlement.billing import Bill
 from gateway.settlement.invoices import Heading
 from gateway.settlement.issuing import Draft, checkpoint_of, held_against, issued, read_drafts, signed_again
 from gateway.settlement.obstacles import not_frozen
@@ -27,23 +27,6 @@ from protocol.invoice import Invoice, encode_invoice, to_sign
 
 SUFFIX = ".invoice"
 """Of the signed file, which is put last."""
-
-
-async def invoice(desk: Desk, period: str, person: Person, *, received: date | None = None) -> list[Act]:
-    """Issue the centre's invoices and credit notes of a frozen period, one for every party that has business in it.
-
-    received: the day on which the claims arrive, for dates that hang on it; today otherwise, as they come over the
-    line. An inquiry centre freezes the quarter first. Done again it makes the same documents again. Returns: the acts
-    that stand. Raises: StepRefused, NotCovered; SettlementError, StoreError, HsmError.
-    """
-    check_person(person)
-    of, acts = desk.period(period), await desk.acts()
-    sides = desk.sides(of, incoming=True)
-    if states.frozen(acts, of.text) is None and not desk.by_deposit:
-        from gateway.settlement.conduct_freezing import freeze
-
-        await freeze(desk, of, acts, person)
-    return await issue(desk, of, sides, kind=ActKind.INVOICED, person=person, received=received)
 
 
 async def issue(
@@ -152,12 +135,11 @@ async def _document(desk: Desk, reader: SettlementReader, draft: Draft, act: Act
     return draft.invoice(heading, await checkpoint_of(reader, draft))
 
 
-async def _shelve(
-    desk: Desk, shelf: Shelf, draft: Draft, act: Act, document: Invoice, bills: Sequence[Bill]
-) -> None:
+async def _shelve(desk: Desk, shelf: Shelf, draft: Draft, act: Act, document: Invoice, bills: Sequence[Bill]) -> None:
     said = facts.issued(act)
     signed = signed_again(document, said)
-    papers = invoice_papers(signed, document, bill=bills[0] if len(bills) == 1 else None, names=desk.names)
+    lines = bills[0] if len(bills) == 1 and bills[0].total_yen == document.due_yen else None
+    papers = invoice_papers(signed, document, bill=lines, names=desk.names)
     await shelf.put_file(f"{said.number}.items", MEDIA, draft.spool, made_us=act.at_us)
     for paper in sorted(papers, key=lambda paper: paper.name.endswith(SUFFIX)):
         await shelf.put(paper, made_us=act.at_us)

@@ -2,7 +2,7 @@
 
 kind                            facts
 DISCLOSED                       Disclosed
-RECONCILED                      protocol.disclosure.Reconciliation, one part of it
+RECONCILED                      protocol.disclosure.Reconciliation
 ANSWERED                        Answered
 CONFIRMED                       the cut: a map of stream to height, by stream
 INVOICED, RELEASED              Issued
@@ -14,7 +14,7 @@ byte. Source: DESIGN section 11; docs/SETTLEMENT.md.
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 
@@ -57,10 +57,9 @@ class Disclosed(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
 
 class Answered(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """disclosure, made_us: name the reconciliation; accepted, disputed: keys of its differences, the latter with why."""
+    """reconciliation: the turn of its act; accepted, disputed: keys of its differences, the latter with why."""
 
-    disclosure: bytes
-    made_us: int
+    reconciliation: int
     accepted: tuple[bytes, ...]
     disputed: tuple[tuple[bytes, str], ...]
 
@@ -131,7 +130,7 @@ def sorted_cut(heights: Mapping[bytes, int]) -> dict[bytes, int]:
 
 def _read(act: Act, kind: type[T]) -> T:
     try:
-        found: Any = msgspec.msgpack.decode(act.facts, type=kind)
+        found = msgspec.msgpack.decode(act.facts, type=kind, strict=True)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise FactsContradicted(act) from error
     if _encode(found) != act.facts:

@@ -1,7 +1,8 @@
 """Making the documents of many sides in one reading of the ledger: statements, items, ranges, and the invoice.
 
-Amounts are the ledger's; a contract's terms must come to the same, or nothing is issued unless two persons force it (`held_against`). Cost: one
-reading of the period's entries for all sides together; memory for the cells, one batch, and a small buffer a side.
+Amounts are the ledger's; a contract's terms must come to the same, or nothing is issued unless two persons force it
+(`held_against`). Cost: one reading of the period's entries for all sides together; memory for the cells, one batch, and
+a small buffer a side.
 Source: 000仕4-4, 001-4-4, 002本2-3.
 """
 
@@ -10,12 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, Final
 
+from gateway.settlement.admission import Obstacle
 from gateway.settlement.billing import Bill, bill
 from gateway.settlement.entries import taken
 from gateway.settlement.errors import NoTerms, SettlementError
 from gateway.settlement.facts import Issued, Signature, digest_of
 from gateway.settlement.invoices import Heading, Items, make_invoice, rests_on
-from gateway.settlement.admission import Obstacle
 from gateway.settlement.obstacles import terms_differ
 from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_checkpoint, read_entries, read_statement
@@ -79,9 +80,7 @@ class Draft:
     def invoice(self, heading: Heading, checkpoint: Checkpoint) -> Invoice:
         """The document."""
         rests = rests_on(self.ranges, checkpoint)
-        return make_invoice(
-            self.statement, heading, rests=rests, items=self.items, passed_on=not self.side.incoming
-        )
+        return make_invoice(self.statement, heading, rests=rests, items=self.items, passed_on=not self.side.incoming)
 
 
 async def read_drafts(

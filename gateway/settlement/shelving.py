@@ -5,17 +5,15 @@ version would print a page otherwise. The paper that completes a set is put last
 again. Cost: one part of a document at a time.
 """
 
-import os
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Final
 
+from certs.files import PRIVATE
 from gateway.settlement.desk import Desk
 from gateway.settlement.paper import Paper
 from gateway.store.settlement_acts import PART_BYTES, DocumentRow, DocumentStore
-from certs.files import PRIVATE
-
 
 MEDIA: Final = "application/vnd.sekisho"
 """Of files that our own programs read."""
@@ -59,7 +57,8 @@ class Shelf:
             path = self.directory / name
             draft = path.with_name(f".{name}.{secrets.token_hex(4)}")
             try:
-                with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb") as file:
+                with draft.open("xb") as file:
+                    draft.chmod(PRIVATE)
                     async for part in self._store.read(row):
                         file.write(part)
                 draft.replace(path)

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import msgspec
 
-from gateway.settlement.cycle import Cycle, cycle
 from gateway.settlement.calendars import Calendars
+from gateway.settlement.cycle import Cycle, cycle
 from gateway.settlement.errors import NoTerms, SettlementError
 from gateway.settlement.periods import Period, PeriodKind
 from gateway.settlement.statements import Statement
@@ -90,6 +90,4 @@ def _of(contract: Contract, period: Period) -> Iterable[Side]:
             continue
         incoming = claim.payee is PartyRole.CENTRE
         other = claim.payer if incoming else claim.payee
-        yield Side(
-            contract=contract, terms=terms, claim=claim, party=contract.parties[other], incoming=incoming
-        )
+        yield Side(contract=contract, terms=terms, claim=claim, party=contract.parties[other], incoming=incoming)

@@ -20,8 +20,7 @@ from gateway.settlement import facts
 from gateway.settlement.periods import Period, period
 from gateway.settlement.windows import Cut
 from protocol.act import Act, ActKind
-from protocol.disclosure import Difference, Proposal
-from protocol.settlement import Amount
+from protocol.disclosure import Proposal, Reconciliation
 
 Acts = Sequence[Act]
 
@@ -42,39 +41,33 @@ READY = frozenset({Agreement.AGREED, Agreement.SETTLED})
 """What a freeze needs of every operator."""
 
 
-class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
-    """A reconciliation with all its parts. turns: of its acts."""
-
-    disclosure: bytes
-    made_us: int
-    by: str
-    agreed: bool
-    differences: tuple[Difference, ...]
-    ours: Amount
-    turns: tuple[int, ...]
-
-
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """One operator's disclosure of a period that counts now, and what followed it; None where it has not come."""
 
     disclosed: Act | None = None
-    reconciled: Reconciled | None = None
+    reconciled: Act | None = None
     answered: Act | None = None
+
+    @property
+    def reconciliation(self) -> Reconciliation | None:
+        """What the operator sent. Raises: FactsContradicted."""
+        return None if self.reconciled is None else facts.reconciliation_of(self.reconciled)
 
     @property
     def agreement(self) -> Agreement:
         """Where it stands. Raises: FactsContradicted."""
         if self.disclosed is None:
             return Agreement.WAITING
-        if self.reconciled is None:
+        found = self.reconciliation
+        if found is None:
             return Agreement.DISCLOSED
-        if self.reconciled.agreed:
+        if found.agreed:
             return Agreement.AGREED
         if self.answered is None:
             return Agreement.DIFFERING
         if facts.answered(self.answered).disputed:
             return Agreement.DISPUTED
-        if all(each.proposal is Proposal.NONE for each in self.reconciled.differences):
+        if all(each.proposal is Proposal.NONE for each in found.differences):
             return Agreement.SETTLED
         return Agreement.ACCEPTED
 
@@ -103,13 +96,15 @@ def exchange(acts: Acts, of: str, party: str) -> Exchange:
     if disclosed is None:
         return Exchange()
     digest = facts.disclosed(disclosed).signature.digest
-    reconciled = _reconciled(acts, of, party, digest)
+    reconciled = None
+    for act in select(acts, ActKind.RECONCILED, of, party=party):
+        if facts.reconciliation_of(act).disclosure_digest == digest:
+            reconciled = act
     if reconciled is None:
         return Exchange(disclosed=disclosed)
     answered = None
     for act in select(acts, ActKind.ANSWERED, of, party=party):
-        said = facts.answered(act)
-        if (said.disclosure, said.made_us) == (digest, reconciled.made_us):
+        if facts.answered(act).reconciliation == reconciled.turn:
             answered = act
     return Exchange(disclosed=disclosed, reconciled=reconciled, answered=answered)
 
@@ -171,27 +166,3 @@ def demand(acts: Acts, of: str, side: tuple[str, str, str]) -> Demand | None:
     if act is None:
         return None
     return Demand(act=act, yen=act.yen, paid=tuple(select(acts, ActKind.PAID, of, side=side)))
-
-
-def _reconciled(acts: Acts, of: str, party: str, disclosure: bytes) -> Reconciled | None:
-    """The latest reconciliation of a disclosure of which all parts came."""
-    groups: dict[tuple[int, int], dict[int, Act]] = {}
-    for act in select(acts, ActKind.RECONCILED, of, party=party):
-        part = facts.reconciliation_of(act)
-        if part.disclosure_digest == disclosure:
-            groups.setdefault((part.made_us, part.parts), {})[part.part] = act
-    whole = [key for key, parts in groups.items() if len(parts) == key[1]]
-    if not whole:
-        return None
-    made_us, count = max(whole)
-    found = [groups[made_us, count][number] for number in range(1, count + 1)]
-    read = [facts.reconciliation_of(act) for act in found]
-    return Reconciled(
-        disclosure=disclosure,
-        made_us=made_us,
-        by=read[0].by,
-        agreed=read[0].agreed,
-        differences=tuple(each for part in read for each in part.differences),
-        ours=read[0].ours,
-        turns=tuple(act.turn for act in found),
-    )
