@@ -119,6 +119,18 @@ class InterestInvalid(SettlementError):  # noqa: N818  named after the fact
         self.remedy = remedy
 
 
+class GivenInvalid(SettlementError):  # noqa: N818  named after the fact
+    """What was given for a step cannot be: the field, and what would mend it."""
+
+    code: ClassVar[str] = "given-invalid"
+
+    def __init__(self, *, field: str, why: str, remedy: str) -> None:
+        super().__init__(f"{field}: {why}; {remedy}")
+        self.field = field
+        self.why = why
+        self.remedy = remedy
+
+
 class ActStands(SettlementError):  # noqa: N818  named after the fact
     """The step was done already; what stands is shown by the status."""
 

@@ -17,6 +17,7 @@ from enum import StrEnum
 import msgspec
 
 from gateway.settlement import facts
+from gateway.settlement.contract_facts import Received, facts_of
 from gateway.settlement.periods import Period, period
 from gateway.settlement.windows import Cut
 from protocol.act import Act, ActKind
@@ -162,7 +163,13 @@ def previous_cut(acts: Acts, of: Period) -> Cut | None:
 
 def demand(acts: Acts, of: str, side: tuple[str, str, str]) -> Demand | None:
     """What is claimed of a side and paid: the centre's invoice, or the claim that was received; None before it."""
-    act = latest(acts, ActKind.INVOICED, of, side=side) or latest(acts, ActKind.CLAIMED, of, side=side)
+    act = latest(acts, ActKind.INVOICED, of, side=side) or _proper_claim(acts, of, side)
     if act is None:
         return None
     return Demand(act=act, yen=act.yen, paid=tuple(select(acts, ActKind.PAID, of, side=side)))
+
+
+def _proper_claim(acts: Acts, of: str, side: tuple[str, str, str]) -> Act | None:
+    """The last claim received that is as it has to be; one that differs from ours is owed to nobody."""
+    found = [act for act in select(acts, ActKind.CLAIMED, of, side=side) if facts_of(act, Received).proper]
+    return found[-1] if found else None

@@ -1,0 +1,256 @@
+"""A contract's end: debts that fall due at once, and the final account of all that was asked, paid and left open. Pure.
+
+期限の利益喪失 (000契19-2, of the operator; 20-2, of the centre): what is owed falls due at once by the event itself;
+the act records it with its clause. Whoever ends the contract or lets it run out settles what was issued within its term
+(000契21, 27): the account shows every claim of either side, late interest asked for, waived and still running, and what
+the ledger holds that nobody has billed. It does not set one side's debts off against the other's; it shows the
+difference beside them, as set-off is for the parties to declare (民法505).
+
+Source: 000契19 to 21, 26, 27; DOMAIN A7, A8, A9.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Final
+
+import msgspec
+
+from gateway.settlement.contract_facts import Accelerated, Accounted, facts_bytes, once
+from gateway.settlement.errors import ActStands, GivenInvalid
+from gateway.settlement.overdue import Delay, delays
+from gateway.settlement.owing import Debt, interest_claim, paid_on
+from gateway.settlement.periods import Period, term
+from gateway.settlement.terms import Contract, PartyRole
+from protocol.act import Act, ActKind
+from protocol.settlement import NOTHING, Amount
+
+CLAUSES: Final = {PartyRole.OPERATOR: ("000契19-2", 6), PartyRole.CENTRE: ("000契20-2", 5)}
+"""By which article a role loses the benefit of term, and how many events the first paragraph of that article names."""
+
+
+class AccountLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One claim in the account. Amounts are whole yen, 0 or more; open_yen is negative when too much was paid.
+
+    interest_*: of its delays; asked less waived and paid is what is owed of it, running is not asked for yet.
+    """
+
+    period: str
+    claim: str
+    number: str
+    debtor: str
+    creditor: str
+    asked: date
+    deadline: date | None
+    accelerated: bool
+    yen: int
+    paid_yen: int
+    open_yen: int
+    interest_asked_yen: int
+    interest_waived_yen: int
+    interest_paid_yen: int
+    interest_running_yen: int
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """The final account of a contract with one party, as it stands on a day.
+
+    unbilled: what the ledger holds of the term and no invoice has. to_centre_yen, from_centre_yen: open debts and the
+    interest that was asked for, of the party and of the centre; net_yen: their difference.
+    """
+
+    version: int = 1
+    contract: str
+    party: str
+    term: str
+    day: date
+    lines: tuple[AccountLine, ...]
+    unbilled: Amount
+    to_centre_yen: int
+    from_centre_yen: int
+
+    @property
+    def net_yen(self) -> int:
+        """What the party owes beyond what it is owed; negative the other way round."""
+        return self.to_centre_yen - self.from_centre_yen
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left: nothing open on either side and nothing unbilled."""
+        return not (self.to_centre_yen or self.from_centre_yen) and self.unbilled == NOTHING
+
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def account_bytes(account: Account) -> bytes:
+    """The canonical bytes."""
+    return _encode(account)
+
+
+def acceleration_act(
+    contract: Contract,
+    party: str,
+    debtor: PartyRole,
+    event: int,
+    reference: str,
+    *,
+    occurred: date,
+    ground: str,
+    day: date,
+    by: str,
+    at_us: int,
+    acts: Iterable[Act],
+) -> Act:
+    """Record the event by which all debts of one side fell due at once.
+
+    event: its number in the first paragraph of the article. occurred: the day of the event; day: today.
+
+    Raises: GivenInvalid: no article gives that role that event, no ground or reference, a day to come. ActStands: one
+    of the two sides' stands already (turn 0 is the operator's, 1 the centre's).
+    """
+    sides = {side for terms in contract.terms for claim in terms.claims for side in (claim.payer, claim.payee)}
+    if debtor not in CLAUSES or not sides.issuperset(CLAUSES):
+        raise GivenInvalid(
+            field="debtor",
+            why=f"no article makes debts of {debtor.value} fall due at once / 期限の利益喪失の定めがありません",
+            remedy=f"give one of {', '.join(role.value for role in CLAUSES)}",
+        )
+    clause, events = CLAUSES[debtor]
+    if not 1 <= event <= events:
+        raise GivenInvalid(
+            field="event",
+            why=f"{clause} refers to events 1 to {events} / 該当する号がありません",
+            remedy=f"give the number of the event in {clause.partition('-')[0]}-1",
+        )
+    for field, text in (("ground", ground), ("reference", reference)):
+        if not text.strip():
+            raise GivenInvalid(
+                field=field, why="is empty / 記載がありません", remedy="say what happened, and the record of it"
+            )
+    if occurred > day:
+        raise GivenInvalid(
+            field="on", why=f"{occurred} is to come / 将来の日です", remedy="record it once it has happened"
+        )
+    act = Act(
+        kind=ActKind.ACCELERATED,
+        contract=contract.reference,
+        claim="",
+        period="",
+        party=party,
+        turn=list(CLAUSES).index(debtor),
+        day=str(occurred),
+        by=by,
+        ground=ground,
+        at_us=at_us,
+        facts=facts_bytes(Accelerated(debtor=debtor.value, clause=f"{clause} ({event})", reference=reference)),
+    )
+    for each in acts:
+        if each.key == act.key:
+            raise ActStands(each)
+    return act
+
+
+def account(
+    contract: Contract,
+    party: str,
+    over: Period,
+    debts: Sequence[Debt],
+    acts: Sequence[Act],
+    *,
+    unbilled: Amount,
+    day: date,
+) -> Account:
+    """The account of a term. Raises: FactsContradicted, NoRate."""
+    lines = tuple(
+        _line(debt, delays(debt, acts, today=day), acts)
+        for debt in debts
+        if debt.contract == contract.reference and debt.party == party
+    )
+    owed = {True: 0, False: 0}
+    for line in lines:
+        owed[line.creditor == PartyRole.CENTRE] += (
+            line.open_yen + line.interest_asked_yen - line.interest_waived_yen - line.interest_paid_yen
+        )
+    return Account(
+        contract=contract.reference,
+        party=party,
+        term=over.text,
+        day=day,
+        lines=lines,
+        unbilled=unbilled,
+        to_centre_yen=owed[True],
+        from_centre_yen=owed[False],
+    )
+
+
+def unbilled(of_term: Amount, invoiced: Iterable[Amount]) -> Amount:
+    """What the ledger holds of a term beyond what the invoices have."""
+    left = of_term
+    for each in invoiced:
+        left += Amount(-each.entries, -each.copies, -each.yen, -each.commission)
+    return left
+
+
+def account_act(made: Account, *, by: str, second: str = "", ground: str = "", at_us: int, acts: Iterable[Act]) -> Act:
+    """Record the final account. One made later, as payments came in, takes the next turn.
+
+    Raises: GivenInvalid: something is unbilled, and nobody forces it. ActStands: the very same account.
+    """
+    if made.unbilled != NOTHING and not (second and ground):
+        raise GivenInvalid(
+            field="term",
+            why=f"{made.unbilled.entries} bookings of {made.unbilled.due_yen:,} yen are in no invoice"
+            " / 未請求の取扱いがあります",
+            remedy="confirm and invoice the periods they are of, or force it: --force GROUND --with NAME",
+        )
+    said = Accounted(
+        digest=hashlib.sha256(account_bytes(made)).digest(),
+        to_centre_yen=made.to_centre_yen,
+        from_centre_yen=made.from_centre_yen,
+    )
+    act = Act(
+        kind=ActKind.FINAL_ACCOUNT,
+        contract=made.contract,
+        claim="",
+        period=made.term,
+        party=made.party,
+        day=str(made.day),
+        by=by,
+        second=second,
+        ground=ground,
+        yen=made.net_yen,
+        at_us=at_us,
+        facts=facts_bytes(said),
+    )
+    return once(acts, act)
+
+
+def contract_term(contract: Contract, ended: date) -> Period:
+    """From the first day of a contract's terms to the day on which it ended. Raises: PeriodInvalid."""
+    return term(contract.terms[0].valid_from, ended)
+
+
+def _line(debt: Debt, found: Sequence[Delay], acts: Sequence[Act]) -> AccountLine:
+    place = (debt.contract, interest_claim(debt.claim.id), debt.period.text, debt.party)
+    return AccountLine(
+        period=debt.period.text,
+        claim=debt.claim.id,
+        number=debt.number,
+        debtor=debt.debtor,
+        creditor=debt.creditor,
+        asked=debt.asked,
+        deadline=debt.deadline,
+        accelerated=debt.accelerated,
+        yen=debt.yen,
+        paid_yen=debt.paid_yen,
+        open_yen=debt.open_yen,
+        interest_asked_yen=sum(each.asked.yen for each in found if each.asked is not None),
+        interest_waived_yen=sum(
+            -each.waived.yen for each in found if each.waived is not None and each.asked is not None
+        ),
+        interest_paid_yen=sum(each.yen for each in paid_on(acts, place)),
+        interest_running_yen=sum(
+            each.late.interest_yen for each in found if each.asked is None and each.waived is None
+        ),
+    )
