@@ -40,9 +40,7 @@ class Forged(NamedTuple):
     yen_now: int
 
 
-def forge(
-    file: Path, items: Path, out: Path, *, trust: Trust, sign: Callable[[bytes], tuple[str, bytes]]
-) -> Forged:
+def forge(file: Path, items: Path, out: Path, *, trust: Trust, sign: Callable[[bytes], tuple[str, bytes]]) -> Forged:
     """Copy an invoice with one fee changed, under a signature that holds.
 
     sign: with the centre's INVOICE key. Raises: InvoiceError, OSError; ValueError when it has no item with a fee.
