@@ -27,8 +27,7 @@ from protocol.trust import Trust, TrustError
 FORMAT: Final = "sekisho-invoice/1"
 INVOICE_LABEL: Final = "invoice"
 INVOICE_BYTES_MAX: Final = 64 << 20
-TAX_PARTS: Final = (10, 110)
-"""The consumption tax within an amount that includes it: 10/110, a fraction of a yen dropped (003単※1)."""
+TAX_DENOMINATOR_MAX: Final = 1_000
 _ITEM: Final = struct.Struct(">16sIBBhii")
 ITEM_BYTES: Final = _ITEM.size
 _ITEMS_A_READ: Final = 4096
@@ -42,6 +41,43 @@ class DocumentKind(IntEnum):
     STATEMENT = 3  # 支払明細書: what the centre passes on to a municipality
 
 
+class TaxRounding(IntEnum):
+    """What becomes of a fraction of a yen, by magnitude; values are stable."""
+
+    DOWN = 0  # 切捨て
+    HALF_UP = 1  # 四捨五入
+    UP = 2  # 切上げ
+
+
+class TaxRule(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The consumption tax within an amount that includes it: numerator/denominator of it, whole yen.
+
+    The contract's terms say it (003単※1: 10/110); an invoice bears it, so that its reader needs no table of rates.
+    Raises on construction: ValueError for what is no part of an amount.
+    """
+
+    numerator: int
+    denominator: int
+    rounding: TaxRounding = TaxRounding.DOWN
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.numerator < self.denominator <= TAX_DENOMINATOR_MAX:
+            raise ValueError(f"{self.numerator}/{self.denominator} is no part of an amount")
+
+    def within(self, yen: int) -> int:
+        """The tax in a tax-included amount, by magnitude: a credit takes back exactly what a charge brought."""
+        whole, rest = divmod(abs(yen) * self.numerator, self.denominator)
+        if self.rounding is TaxRounding.UP:
+            whole += rest > 0
+        elif self.rounding is TaxRounding.HALF_UP:
+            whole += rest * 2 >= self.denominator
+        return -whole if yen < 0 else whole
+
+
+STANDARD_TAX: Final = TaxRule(10, 110)
+"""10 of 100, a fraction of a yen dropped (003単※1)."""
+
+
 class BlockRange(msgspec.Struct, frozen=True, array_like=True):
     """Blocks of one stream (16 bytes) that hold billed entries: first and last height, and how many entries."""
 
@@ -52,12 +88,17 @@ class BlockRange(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Rests(msgspec.Struct, frozen=True, array_like=True):
-    """What an invoice rests on: ranges by stream, and the checkpoint over them (tree size, root of 32 bytes, time)."""
+    """What an invoice rests on: ranges by stream, and the checkpoint over them (tree size, root of 32 bytes, time).
+
+    frozen_us: when the period was frozen; what stood in the ledger then is billed here, and what came later is not. 0
+    where it is open.
+    """
 
     ranges: tuple[BlockRange, ...]
     checkpoint_size: int
     checkpoint_root: bytes
     checkpoint_us: int
+    frozen_us: int = 0
 
 
 class Invoice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
@@ -65,7 +106,8 @@ class Invoice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
     number: the issuer's own, never given twice. period as gateway.settlement.periods writes it; issued_on, due_on: days
     in Japan. agreement: reference of the written terms. cells in the order of their keys; net: their sum; due_yen: fees
-    less commission. tax_yen: the tax within the commission, a supply of `tax_supplier` ("" and 0 where there is none).
+    less commission. tax_yen: by the rule `tax`, the tax within the commission, a supply of `tax_supplier` ("" and 0
+    where there is none).
     items, items_digest: how many, and SHA-256 over their file.
     """
 
@@ -83,6 +125,7 @@ class Invoice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     cells: tuple[Cell, ...]
     net: Amount
     due_yen: int
+    tax: TaxRule
     tax_yen: int
     tax_supplier: str
     rests: Rests
@@ -128,12 +171,6 @@ class InvoiceError(ValueError):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Invoice).decode
-
-
-def tax_within(yen: int) -> int:
-    """The tax within a tax-included amount, by magnitude: a credit takes back exactly what a charge brought."""
-    part = abs(yen) * TAX_PARTS[0] // TAX_PARTS[1]
-    return -part if yen < 0 else part
 
 
 def to_sign(invoice: bytes) -> bytes:
@@ -242,7 +279,7 @@ def _check_sums(invoice: Invoice) -> None:
         raise InvoiceError("cells", "they are not in the order of their keys")
     if len({cell.key for cell in invoice.cells}) != len(invoice.cells):
         raise InvoiceError("cells", "one key stands twice")
-    expected = tax_within(net.commission) if invoice.tax_supplier else 0
+    expected = invoice.tax.within(net.commission) if invoice.tax_supplier else 0
     if invoice.tax_yen != expected:
         raise InvoiceError("tax_yen", f"the tax within the commission is {expected}, it says {invoice.tax_yen}")
     kinds = {DocumentKind.STATEMENT, DocumentKind.CREDIT_NOTE if invoice.due_yen < 0 else DocumentKind.INVOICE}

@@ -16,14 +16,14 @@ from gateway.settlement.statements import Statement
 from gateway.settlement.windows import Window
 from gateway.store.settlement import EntryRow, RangeRow
 from protocol.checkpoint import Checkpoint
-from protocol.invoice import BlockRange, DocumentKind, Invoice, Item, Rests, pack_item, tax_within
+from protocol.invoice import STANDARD_TAX, BlockRange, DocumentKind, Invoice, Item, Rests, TaxRule, pack_item
 from protocol.settlement import Key
 
 
 class Heading(msgspec.Struct, frozen=True, kw_only=True):
     """What stands above the cells, as protocol.invoice.Invoice has it; days as YYYY-MM-DD.
 
-    tax_supplier: the party whose supply the commission is, "" where there is none.
+    tax_supplier: the party whose supply the commission is, "" where there is none; tax: the claim's rule of it.
     """
 
     number: str
@@ -36,6 +36,7 @@ class Heading(msgspec.Struct, frozen=True, kw_only=True):
     agreement: str
     tax_supplier: str
     issued_us: int
+    tax: TaxRule = STANDARD_TAX
 
 
 class Items:
@@ -71,9 +72,10 @@ class Items:
                 yield Item(row.request_id, cell, each.column, carried, each.copies, each.yen, each.commission)
 
 
-def rests_on(ranges: Iterable[RangeRow], checkpoint: Checkpoint) -> Rests:
-    """What an invoice rests on, from what the store found."""
-    return Rests(tuple(BlockRange(*each) for each in ranges), checkpoint.size, checkpoint.root, checkpoint.at_us)
+def rests_on(ranges: Iterable[RangeRow], checkpoint: Checkpoint, *, frozen_us: int = 0) -> Rests:
+    """What an invoice rests on, from what the store found; frozen_us: when the period was frozen, 0 if it is open."""
+    blocks = tuple(BlockRange(*each) for each in ranges)
+    return Rests(blocks, checkpoint.size, checkpoint.root, checkpoint.at_us, frozen_us)
 
 
 def make_invoice(
@@ -100,7 +102,8 @@ def make_invoice(
         cells=statement.cells,
         net=net,
         due_yen=net.due_yen,
-        tax_yen=tax_within(net.commission) if heading.tax_supplier else 0,
+        tax=heading.tax,
+        tax_yen=heading.tax.within(net.commission) if heading.tax_supplier else 0,
         tax_supplier=heading.tax_supplier,
         rests=rests,
         items=items.count,

@@ -25,7 +25,8 @@ from gateway.settlement.dates import Text
 from gateway.settlement.errors import NoTerms, TermsInvalid
 from gateway.settlement.interest import InterestTerms
 from gateway.settlement.periods import Period, PeriodKind
-from gateway.settlement.rounding import Rounding, divide
+from gateway.settlement.rounding import Rounding
+from protocol.invoice import TaxRounding, TaxRule
 
 YEN_MAX: Final = 1_000_000_000
 """The highest price of one unit."""
@@ -75,6 +76,13 @@ class Refund(StrEnum):
     NONE = "none"
 
 
+_ROUNDINGS: Final = {
+    Rounding.DOWN: TaxRounding.DOWN,
+    Rounding.HALF_UP: TaxRounding.HALF_UP,
+    Rounding.UP: TaxRounding.UP,
+}
+
+
 class Tax(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The part of a tax-included amount that is consumption tax: numerator/denominator of it."""
 
@@ -82,9 +90,17 @@ class Tax(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     denominator: Annotated[int, msgspec.Meta(ge=1, le=200)] = 110
     rounding: Rounding = Rounding.DOWN
 
+    def __post_init__(self) -> None:
+        self.rule  # noqa: B018 - raises ValueError for what is no part of an amount
+
+    @property
+    def rule(self) -> TaxRule:
+        """The rule as an invoice bears it."""
+        return TaxRule(self.numerator, self.denominator, _ROUNDINGS[self.rounding])
+
     def portion(self, yen: int) -> int:
         """The tax in a tax-included amount; of a credit, as much and negative (003単※1)."""
-        return divide(yen * self.numerator, self.denominator, self.rounding)
+        return self.rule.within(yen)
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

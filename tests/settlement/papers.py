@@ -4,7 +4,7 @@ import hashlib
 
 from gateway.settlement.paper import Names
 from protocol.certificates import KINDS
-from protocol.invoice import BlockRange, DocumentKind, Invoice, Rests, SignedInvoice, encode_invoice, tax_within
+from protocol.invoice import STANDARD_TAX, BlockRange, DocumentKind, Invoice, Rests, SignedInvoice, encode_invoice
 from protocol.settlement import NOTHING, Amount, Cell, Key
 
 COMMISSION = 115
@@ -89,6 +89,7 @@ def invoice(of=None, *, passed_on=False, **fields):
         "issued_us": ISSUED_US,
         **fields,
     }
-    values.setdefault("tax_yen", tax_within(net.commission) if values["tax_supplier"] else 0)
+    values.setdefault("tax", STANDARD_TAX)
+    values.setdefault("tax_yen", values["tax"].within(net.commission) if values["tax_supplier"] else 0)
     made = Invoice(**values)
     return SignedInvoice(encode_invoice(made), "centre-invoice-2026", b"\x01" * 64), made

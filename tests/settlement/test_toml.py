@@ -75,6 +75,7 @@ def _refused(text: str, before: str, after: str) -> TermsInvalid:
         ),
         (PREFECTURE, 'rounding = "down"', 'rounding = "sideways"', "terms 1.claim 1.tax", "rounding"),
         (PREFECTURE, "denominator = 110", "denominator = 0", "terms 1.claim 1.tax", "denominator"),
+        (PREFECTURE, "denominator = 110", "denominator = 10", "terms 1.claim 1", "tax"),
     ],
 )
 def test_a_wrong_field_is_named(text: str, before: str, after: str, table: str, field: str) -> None:

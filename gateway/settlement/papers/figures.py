@@ -8,6 +8,7 @@ import msgspec
 from gateway.era import in_reiwa
 from gateway.settlement.periods import Period, PeriodKind, period
 from gateway.settlement.windows import in_japan
+from protocol.invoice import TaxRule
 
 PRODUCTION: Final = "production"
 MARKS: Final = "開発用データ DEVELOPMENT DATA"
@@ -23,11 +24,10 @@ def yen(value: int) -> str:
     return f"▲¥{-value:,}" if value < 0 else f"¥{value:,}"
 
 
-def rate(parts: tuple[int, int]) -> str:
+def rate(rule: TaxRule) -> str:
     """The tax rate of which this is the part in a tax-included amount: 10/110 is 10%, 8/108 is 8%."""
-    numerator, denominator = parts
-    whole, rest = divmod(numerator * 100, denominator - numerator)
-    return f"{whole}%" if rest == 0 else f"{numerator}/{denominator}"
+    whole, rest = divmod(rule.numerator * 100, rule.denominator - rule.numerator)
+    return f"{whole}%" if rest == 0 else f"{rule.numerator}/{rule.denominator}"
 
 
 def day_text(text: str) -> str:

@@ -28,7 +28,7 @@ from gateway.settlement.papers.setting import (
     facts,
     to_pdf,
 )
-from protocol.invoice import TAX_PARTS, DocumentKind, Invoice, SignedInvoice, encode_signed
+from protocol.invoice import DocumentKind, Invoice, SignedInvoice, encode_signed
 
 FORMAT: Final = "sekisho-invoice-paper/1"
 TITLES: Final = {
@@ -167,7 +167,7 @@ def _tax(invoice: Invoice, names: Names) -> dict[str, object] | None:
         return None
     return {
         "supplier": _someone(invoice.tax_supplier, names.party(invoice.tax_supplier), names),
-        "rate": rate(TAX_PARTS),
+        "rate": rate(invoice.tax),
         "taxed_yen": invoice.net.commission,
         "tax_yen": invoice.tax_yen,
     }
@@ -222,7 +222,7 @@ def _items_table(invoice: Invoice, lines: tuple[_Line, ...]) -> Table:
                 "" if each.quantity is None else number(each.quantity),
                 "" if each.price is None else number(each.price),
                 number(each.yen),
-                rate(TAX_PARTS) if each.taxed else "対象外",
+                rate(invoice.tax) if each.taxed else "対象外",
                 each.clause,
             )
         )
@@ -260,7 +260,7 @@ def _tax_table(invoice: Invoice, names: Names) -> tuple[Table, ...]:
             (
                 Row(
                     (
-                        (f"{rate(TAX_PARTS)}対象", f"{rate(TAX_PARTS)} rate"),
+                        (f"{rate(invoice.tax)}対象", f"{rate(invoice.tax)} rate"),
                         supplier,
                         names.registrations.get(invoice.tax_supplier, ""),
                         number(invoice.net.commission),
