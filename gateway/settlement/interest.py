@@ -97,6 +97,7 @@ class LateInterest(msgspec.Struct, frozen=True, kw_only=True):
     late_days: from the day after the deadline to the day of payment; days: those of them that count. interest_yen: by
     the wording of the contract, on base_yen. unpaid_interest_yen: the same on the unpaid net, for comparison.
     payable_yen: what is to be paid, 0 when it was waived. payable_by: the day the creditor named, if it has.
+    year_days, unit_yen: the terms' own.
     """
 
     base: Base
@@ -113,6 +114,8 @@ class LateInterest(msgspec.Struct, frozen=True, kw_only=True):
     payable_by: date | None
     waiver: Waiver | None
     clause: str
+    year_days: int
+    unit_yen: int
 
 
 def late_interest(
@@ -167,6 +170,8 @@ def late_interest(
         payable_by=payable_by,
         waiver=waiver,
         clause=terms.clause,
+        year_days=terms.year_days,
+        unit_yen=terms.unit_yen,
     )
 
 

@@ -40,7 +40,7 @@ def test_an_invoice_says_the_same_in_all_its_files():
     assert content["due_yen"] == sum(line["yen"] for line in content["lines"]) == made.due_yen
     assert papers["csv"].startswith(b"\xef\xbb\xbf")
     rows = list(csv.DictReader(io.StringIO(papers["csv"].decode("utf-8-sig"))))
-    assert [int(row["due_yen"]) for row in rows] == [cell.net.due_yen for cell in made.cells]
+    assert [int(row["差引額 (due_yen)"]) for row in rows] == [cell.net.due_yen for cell in made.cells]
     first = texts(papers["pdf"])[0]
     assert f"¥{made.due_yen:,}" in first
     assert f"▲{made.net.commission:,}" in first

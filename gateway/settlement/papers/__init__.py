@@ -1,9 +1,12 @@
 """Documents of settlement: what a finance office gets, as signed file, JSON, CSV and PDF.
 
-setting: a document as values, and the PDF. figures: amounts and days as text. cells: lists of a statement.
-invoice, payment, interest, disclosure: one kind of document each.
+invoice, payment, interest, disclosure: one kind of document each. setting: a document as values, and the PDF. figures:
+amounts and days as text. heads: who writes to whom. cells: lists of a statement.
 """
 
+from gateway.settlement.papers.disclosure import disclosure_papers
+from gateway.settlement.papers.interest import interest_papers
 from gateway.settlement.papers.invoice import invoice_papers
+from gateway.settlement.papers.payment import payment_papers
 
-__all__ = ["invoice_papers"]
+__all__ = ["disclosure_papers", "interest_papers", "invoice_papers", "payment_papers"]

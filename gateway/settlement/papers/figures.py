@@ -62,3 +62,9 @@ def mark(environment: str) -> str:
 def to_json(content: object) -> bytes:
     """JSON for people and programs: indented, UTF-8, the fields in the order given."""
     return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+
+
+def percent(basis_points: int) -> str:
+    """A rate of 1/10,000 parts in percent: 250 is 2.5%."""
+    whole, rest = divmod(basis_points, 100)
+    return f"{whole}.{rest:02}".rstrip("0").rstrip(".") + "%" if rest else f"{whole}%"

@@ -1,47 +1,29 @@
 """A document as values, and how it becomes a PDF. The same document gives the same bytes: no clock, one pinned font.
 
-A document is what stands on a page, in order; nothing of it is read as markup. Every text for people is a pair of
-Japanese and English. Setting is synchronous and takes some 0.2 s and 1 ms a row: callers on an event loop use a thread.
+A document is what stands on its pages, in order; nothing of it is read as markup. Every text for people is a pair of
+Japanese and English. The PDF is PDF/A-3, for keeping: tagged for screen readers (A-3a), or where lists are so long that
+the tags would be most of the file, with text that can be searched (A-3u). Files may be attached to it.
+
+Setting is synchronous and takes some 0.3 s and 1 ms a row: callers on an event loop use a thread.
 """
 
 import threading
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final
 
 import msgspec
 import typst
 
 from gateway.fonts import paper_typeface
-from gateway.settlement.errors import SettlementError
+from gateway.settlement.papers.errors import GlyphLacking, NotSet
 
 Both = tuple[str, str]
 """Japanese and English."""
+TAGGED_ROWS_MAX: Final = 300
+ATTACHED_BYTES_MAX: Final = 1 << 18
 _TEMPLATE: Final = Path(__file__).parent / "templates" / "paper.typ"
-_lock = threading.Lock()
-
-
-class NotSet(SettlementError):  # noqa: N818  named after the fact
-    """The typesetter failed; nothing of the document is in this sentence."""
-
-    code: ClassVar[str] = "paper-not-set"
-
-    def __init__(self) -> None:
-        super().__init__("the document could not be set / 書面を作成できませんでした; this is a defect of the template")
-
-
-class GlyphLacking(SettlementError):  # noqa: N818  named after the fact
-    """A character that the font of papers lacks would print as a box. Field: character."""
-
-    code: ClassVar[str] = "paper-glyph"
-
-    def __init__(self, character: str) -> None:
-        super().__init__(
-            f"the font of papers has no character U+{ord(character):04X} / 印字できない文字があります; write the name "
-            "of the party or matter without it"
-        )
-        self.character = character
+_LOCK: Final = threading.Lock()
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -53,7 +35,7 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A table's row: one text or pair a column. strong: a sum; level: 1 for a subtotal."""
+    """A table's row: one text or pair a column. strong: a sum."""
 
     cells: tuple[str | Both, ...]
     strong: bool = False
@@ -70,7 +52,7 @@ class Table(msgspec.Struct, frozen=True, tag="table"):
 
 
 class Facts(msgspec.Struct, frozen=True, tag="facts"):
-    """What something is, line by line. code: values in a type that tells 0 from O."""
+    """What something is, line by line."""
 
     heading: Both
     rows: tuple[tuple[Both, str], ...]
@@ -100,7 +82,7 @@ class Headline(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A document on A4. mark: stands on each page beside number and page, what the data are; "" for real ones."""
+    """A document on A4. mark: stands on each page, what the data are; "" for real ones. lead: above the headline."""
 
     title: Both
     number: str
@@ -113,20 +95,50 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Table | Facts | Notes, ...]
 
 
-def to_pdf(document: Document, *, at_us: int) -> bytes:
-    """The PDF (PDF/A-2a: for keeping; tagged). at_us: the time that stands in it as its making.
+class Attachment(msgspec.Struct, frozen=True):
+    """A file within the PDF."""
+
+    name: str
+    media: str
+    what: str
+    data: bytes
+
+
+class _Attached(msgspec.Struct, frozen=True):
+    name: str
+    media: str
+    what: str
+    data: list[int]
+
+
+class _Inputs(msgspec.Struct, frozen=True):
+    document: Document
+    attached: tuple[_Attached, ...]
+
+
+def to_pdf(document: Document, *, at_us: int, attached: tuple[Attachment, ...] = ()) -> bytes:
+    """The PDF. at_us: the time that stands in it as its making. attached: what is over ATTACHED_BYTES_MAX is left out.
 
     Raises: GlyphLacking, NotSet, FontMissing.
     """
     typeface = paper_typeface()
-    data = msgspec.json.encode(document).decode()
+    files = tuple(
+        _Attached(each.name, each.media, each.what, list(each.data))
+        for each in attached
+        if len(each.data) <= ATTACHED_BYTES_MAX
+    )
+    data = msgspec.json.encode(_Inputs(document, files)).decode()
     if not typeface.characters.holds(data):
         raise GlyphLacking(next(each for each in data if not typeface.characters.holds(each)))
-    inputs = {"data": data, "font": typeface.family}
+    rows = sum(len(part.rows) for part in document.parts if isinstance(part, Table))
     try:
-        with _lock:
+        with _LOCK:
             pdf = _compiler().compile(
-                format="pdf", sys_inputs=inputs, timestamp=at_us // 1_000_000, pdf_standards="a-2a"
+                format="pdf",
+                sys_inputs={"data": data, "font": typeface.family},
+                timestamp=at_us // 1_000_000,
+                pdf_standards="a-3a" if rows <= TAGGED_ROWS_MAX else "a-3u",
+                pdf_tags=rows <= TAGGED_ROWS_MAX,
             )
     except typst.TypstError as error:
         raise NotSet from error
@@ -144,8 +156,3 @@ def _compiler() -> typst.Compiler:
 def facts(*rows: tuple[str, str, str]) -> tuple[tuple[Both, str], ...]:
     """Rows of Japanese, English and value; those without a value are left out."""
     return tuple(((ja, en), value) for ja, en, value in rows if value)
-
-
-def table_rows(rows: Sequence[Sequence[str | Both]]) -> tuple[Row, ...]:
-    """Plain rows."""
-    return tuple(Row(tuple(row)) for row in rows)
