@@ -10,6 +10,7 @@ import click
 import msgspec
 import trio
 
+from gateway.cli.fetching import papers_of
 from gateway.cli.ministry_people import data_option, record, terminal, user
 from gateway.cli.receipt import jst
 from gateway.ops.logs import configure_logging
@@ -94,6 +95,23 @@ async def _serve(ministry: Ministry, bind: str) -> None:
             async for _ in signals:
                 break
             shutdown.set()
+
+
+@command.command()
+@data_option
+@click.argument("period", default="")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Fetch them to this directory.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--line-port", type=click.IntRange(1, 65535), help="The centre's port, in place of the line file's.")
+def papers(data: Path, period: str, out: Path | None, *, as_json: bool, line_port: int | None) -> None:
+    """List invoices and what goes with them, of PERIOD or of all periods; with --out fetch them over the line.
+
+    \b
+    Example, the first quarter of the fiscal year 2026:
+      sekisho ministry papers 2026-Q1 --data desk --out invoices
+    """
+    with opened_ministry(data, port=line_port) as ministry:
+        papers_of(ministry.dialling, period=period, out=out, as_json=as_json)
 
 
 @command.command()
