@@ -26,5 +26,3 @@ async def invoice(desk: Desk, period: str, person: Person, *, received: date | N
     if states.frozen(acts, of.text) is None and not desk.by_deposit:
         await freeze(desk, of, acts, person)
     return await issue(desk, of, sides, kind=ActKind.INVOICED, person=person, received=received)
-
-

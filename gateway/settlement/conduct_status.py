@@ -152,7 +152,7 @@ def _done(step: Step, desk: Desk, of: Period, acts: Acts, side: Side) -> tuple[A
         act = states.latest(acts, kind, of.text, side=key)
         return act, "", act is not None or (frozen is None or not desk.by_deposit or _expected(acts, of, kind))
     if step is Step.MUNICIPAL_INVOICE:
-        act = states.latest(acts, ActKind.CLAIMED, of.text, side=key)
+        act = states.proper_claim(acts, of.text, key)
         return act, "", states.latest(acts, ActKind.RELEASED, of.text, side=key) is not None
     if step in {Step.PAYMENT, Step.MUNICIPAL_PAYMENT}:
         return _paid(acts, of, side)

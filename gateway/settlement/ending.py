@@ -10,12 +10,13 @@ Source: 000契19 to 21, 26, 27; DOMAIN A7, A8, A9.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final
 
 import msgspec
 
+from gateway.settlement.admission import Obstacle
 from gateway.settlement.contract_facts import Accelerated, Accounted, facts_bytes, once
 from gateway.settlement.errors import ActStands, GivenInvalid
 from gateway.settlement.overdue import Delay, delays
@@ -192,18 +193,26 @@ def unbilled(of_term: Amount, invoiced: Iterable[Amount]) -> Amount:
     return left
 
 
-def account_act(made: Account, *, by: str, second: str = "", ground: str = "", at_us: int, acts: Iterable[Act]) -> Act:
-    """Record the final account. One made later, as payments came in, takes the next turn.
-
-    Raises: GivenInvalid: something is unbilled, and nobody forces it. ActStands: the very same account.
-    """
-    if made.unbilled != NOTHING and not (second and ground):
-        raise GivenInvalid(
-            field="term",
-            why=f"{made.unbilled.entries} bookings of {made.unbilled.due_yen:,} yen are in no invoice"
-            " / 未請求の取扱いがあります",
-            remedy="confirm and invoice the periods they are of, or force it: --force GROUND --with NAME",
+def obstacles_to(made: Account, ended: date) -> Iterator[Obstacle]:
+    """What is in the way of recording an account."""
+    if ended >= made.day:
+        yield Obstacle(
+            code="not-ended",
+            ja=f"契約は{ended}まで",
+            en=f"the contract runs until {ended}",
+            forcible=False,
         )
+    if made.unbilled != NOTHING:
+        yield Obstacle(
+            code="unbilled",
+            ja=f"未請求の取扱い{made.unbilled.entries}件({made.unbilled.due_yen:,}円)がある",
+            en=f"{made.unbilled.entries} bookings of {made.unbilled.due_yen:,} yen are in no invoice; confirm and"
+            " invoice their periods",
+        )
+
+
+def account_act(made: Account, *, by: str, second: str, ground: str, at_us: int, acts: Iterable[Act]) -> Act:
+    """Record the final account. One made later, as payments came in, takes the next turn. Raises: ActStands."""
     said = Accounted(
         digest=hashlib.sha256(account_bytes(made)).digest(),
         to_centre_yen=made.to_centre_yen,

@@ -163,13 +163,13 @@ def previous_cut(acts: Acts, of: Period) -> Cut | None:
 
 def demand(acts: Acts, of: str, side: tuple[str, str, str]) -> Demand | None:
     """What is claimed of a side and paid: the centre's invoice, or the claim that was received; None before it."""
-    act = latest(acts, ActKind.INVOICED, of, side=side) or _proper_claim(acts, of, side)
+    act = latest(acts, ActKind.INVOICED, of, side=side) or proper_claim(acts, of, side)
     if act is None:
         return None
     return Demand(act=act, yen=act.yen, paid=tuple(select(acts, ActKind.PAID, of, side=side)))
 
 
-def _proper_claim(acts: Acts, of: str, side: tuple[str, str, str]) -> Act | None:
+def proper_claim(acts: Acts, of: str, side: tuple[str, str, str]) -> Act | None:
     """The last claim received that is as it has to be; one that differs from ours is owed to nobody."""
     found = [act for act in select(acts, ActKind.CLAIMED, of, side=side) if facts_of(act, Received).proper]
     return found[-1] if found else None

@@ -13,6 +13,7 @@ from gateway.settlement.ending import (
     account_act,
     account_bytes,
     contract_term,
+    obstacles_to,
     unbilled,
 )
 from gateway.settlement.errors import ActStands, GivenInvalid
@@ -135,26 +136,26 @@ def test_interest_asked_for_is_owed_until_it_is_paid_or_waived():
     assert settled([*acts[:1], waiver]).lines[0].interest_running_yen == 0
 
 
-def test_what_nobody_billed_is_refused_unless_two_persons_force_it():
+def test_what_nobody_billed_or_a_contract_that_runs_on_is_in_the_way():
     billed = [Amount(3, 3, 900, 345), Amount(1, -1, -300, -115)]
     left = unbilled(Amount(5, 4, 1_200, 460), billed)
     assert left == Amount(1, 2, 600, 230)
     assert unbilled(Amount(4, 2, 600, 230), billed) == NOTHING
     made = settled([paid(MAY_NET, "2026-06-22")], left=left)
     assert not made.is_settled
-    with pytest.raises(GivenInvalid, match="1 bookings of 370 yen are in no invoice"):
-        account_act(made, by="clerk-1", at_us=AT_US, acts=[])
-    forced = account_act(made, by="clerk-1", second="clerk-2", ground="agreed", at_us=AT_US, acts=[])
-    assert (forced.second, forced.ground) == ("clerk-2", "agreed")
+    assert [(each.code, each.forcible) for each in obstacles_to(made, ENDED)] == [("unbilled", True)]
+    assert "1 bookings of 370 yen" in next(obstacles_to(made, ENDED)).en
+    assert [(each.code, each.forcible) for each in obstacles_to(settled([]), TODAY)] == [("not-ended", False)]
 
 
 def test_an_account_is_recorded_once_as_it_stands_and_again_when_a_payment_came():
+    who = {"by": "clerk-1", "second": "", "ground": "", "at_us": AT_US}
     made = settled([])
-    first = account_act(made, by="clerk-1", at_us=AT_US, acts=[])
+    first = account_act(made, acts=[], **who)
     assert (first.yen, first.turn, first.period) == (MAY_NET, 0, "2026-04-01/2026-06-30")
     with pytest.raises(ActStands):
-        account_act(settled([]), by="clerk-2", at_us=AT_US + 1, acts=[first])
-    second = account_act(settled([paid(MAY_NET, "2026-06-22")]), by="clerk-1", at_us=AT_US, acts=[first])
+        account_act(settled([]), acts=[first], **{**who, "by": "clerk-2", "at_us": AT_US + 1})
+    second = account_act(settled([paid(MAY_NET, "2026-06-22")]), acts=[first], **who)
     assert (second.yen, second.turn) == (0, 1)
     assert facts_of(second, Accounted).digest != facts_of(first, Accounted).digest
 
