@@ -75,12 +75,14 @@ def tell_relay(relay: Path, *, taken: Iterable[Step], told: Iterable[Told]) -> N
         while filing.waits(store):
             with store.transaction():
                 filing.file_proofs(store, book)
+        book.seal()
 
 
 def tell_ministry(ministry: Path, told: Iterable[Told]) -> None:
     """Let a ministry server keep the proofs of answers. Raises: ProofBookError."""
     with open_proof_book(ministry / PROOFS) as book:
         book.add(each.answered.proof for each in told)
+        book.seal()
 
 
 def _take(store: Store, step: Step) -> None:
