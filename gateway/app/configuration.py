@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gateway.app.history_table import HistoryTable
 
 FILE_NAME: Final = "sekisho.toml"
+CONTRACTS: Final = "contracts"
+"""The directory of contract files, beside it."""
 Role = Literal["inquiry", "certificate"]
 """What a centre is for; one centre, one role (002 別2-2(6))."""
 

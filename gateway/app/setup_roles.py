@@ -4,6 +4,7 @@ role          far end                        beside
 inquiry       ministry/: mlit, line-1        synthetic residents
 certificate   operator/: cvs-dev, relay-1    tls/dial/: the certificate it dials municipalities with
                                              jpki/: a card authority for tests
+both                                         contracts/: the money terms of each party
 """
 
 import secrets
@@ -19,6 +20,7 @@ from certs.files import PRIVATE, PUBLIC, write_whole
 from certs.names import CENTRE_PARTY, LineName
 from certs.profiles import DIAL, Profile
 from gateway.app.configuration import Role
+from gateway.app.development_contracts import write_contracts
 from gateway.store.pool import Database
 from hsm.interface import KeyStore
 from protocol.keys import Purpose
@@ -111,6 +113,7 @@ def issue(
 
 def add_files(data: Path, role: Role, authority: DevelopmentAuthority, now: datetime) -> None:
     """The files that the role alone has. Raises: CertsError, JpkiError."""
+    write_contracts(data, role)
     if role == "certificate":
         from gateway.peers.jpki.authority import make_jpki
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import click
 
@@ -18,6 +18,7 @@ from hsm.interface import KeyStore
 from hsm.opening import open_keystore, passphrase_from_file
 
 T = TypeVar("T")
+CONNECTIONS: Final = 2
 
 dsn_option = click.option("--dsn", envvar="SEKISHO_DSN", show_envvar=True, help="Database, as the schema's owner.")
 data_needed = click.option(
@@ -38,7 +39,9 @@ class Centre:
         self.years = YearKeys(ProvisionStore(database), keystore, now_us)
 
 
-def in_centre(data: Path, dsn: str | None, work: Callable[[Centre], Awaitable[T]]) -> T:
+def in_centre(
+    data: Path, dsn: str | None, work: Callable[[Centre], Awaitable[T]], *, connections: int = CONNECTIONS
+) -> T:
     """Do some work in the centre of a directory, running or not. Raises: ConfigurationError, HsmError, StoreError."""
     configuration = read_configuration(data)
 
@@ -47,14 +50,14 @@ def in_centre(data: Path, dsn: str | None, work: Callable[[Centre], Awaitable[T]
             return await work(Centre(database, keystore, configuration))
 
     with reached(dsn, data) as place:
-        return with_database(place, opened)
+        return with_database(place, opened, connections=connections)
 
 
-def with_database(dsn: str, work: Callable[[Database], Awaitable[T]]) -> T:
+def with_database(dsn: str, work: Callable[[Database], Awaitable[T]], *, connections: int = CONNECTIONS) -> T:
     """Do some work on a database, in a run of its own. Raises: StoreError."""
 
     async def connected() -> list[T]:
-        async with open_database(dsn, size=2, role="history", statement_ms=600_000) as database:
+        async with open_database(dsn, size=connections, role="history", statement_ms=600_000) as database:
             return [await work(database)]
 
     result = run_guest(connected)

@@ -1,4 +1,7 @@
-"""`sekisho settle`: the dates of a period's settlement, late interest, and whether a contract file can be one."""
+"""`sekisho settle`: the dates of a period's settlement, late interest, and whether a contract file can be one.
+
+The steps of a period are in gateway.cli.settle_cycle.
+"""
 
 import json
 from collections.abc import Iterator
@@ -8,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from gateway.cli import settle_cycle
 from gateway.settlement import words
 from gateway.settlement.calendars import STANDARD, Calendars
 from gateway.settlement.cycle import MODEL_CYCLE, Cycle, Step, StepDate, cycle
@@ -25,10 +29,17 @@ _DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 @click.group()
 def command() -> None:
-    """Settlement: dates, late interest, contracts' terms.
+    """Settlement: the steps of a period from disclosure to payment, its dates, late interest, contracts' terms.
 
-    Example: sekisho settle calendar 2026-05
+    \b
+    Example:
+      sekisho settle calendar 2026-05
+      sekisho settle status 2026-05 --data centre
     """
+
+
+for step in settle_cycle.STEPS:
+    command.add_command(step)
 
 
 @command.command("calendar")

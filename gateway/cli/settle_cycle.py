@@ -1,0 +1,260 @@
+"""`sekisho settle disclose | accept | confirm | invoice | pay | status`: the steps of a period, each done once."""
+
+import getpass
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+import msgspec
+
+from gateway.app.settling import CONNECTIONS, desk_of
+from gateway.cli.centre import Centre, data_needed, dsn_option, in_centre, now_us
+from gateway.settlement import conduct
+from gateway.settlement.conduct import Desk, Person
+from gateway.settlement.conduct_status import Stand, Status, StepStand
+from protocol.act import Act, ActKind
+
+T = TypeVar("T")
+Command = Callable[..., Any]
+_DAY: Final = click.DateTime(formats=["%Y-%m-%d"])
+_MARKS: Final = {Stand.DONE: "済", Stand.OPEN: "未", Stand.LATE: "遅延", Stand.LATER: "予定", Stand.NONE: "-"}
+_period = click.argument("period", metavar="PERIOD")
+_json = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+_party = click.option("--party", required=True, help="Whose, by id of the directory.")
+
+
+def _who(step: Command) -> Command:
+    """The options that say who does a step."""
+    options = (
+        click.option("--by", default=getpass.getuser, show_default="your account", help="Who does it."),
+        click.option("--force", "ground", default="", metavar="GROUND", help="Do it all the same, for this reason."),
+        click.option("--with", "second", default="", metavar="NAME", help="Of a forced step: the second person."),
+    )
+    for option in reversed(options):
+        step = option(step)
+    return step
+
+
+@click.command()
+@_period
+@data_needed
+@dsn_option
+@click.option("--again", is_flag=True, help="Where data changed since, disclose anew.")
+@_who
+@_json
+def disclose(
+    period: str, data: Path, dsn: str | None, *, again: bool, by: str, ground: str, second: str, as_json: bool
+) -> None:
+    """Lay a month's data open to every operator (取扱い実績データ).
+
+    Example: sekisho settle disclose 2026-11 --data centre --by clerk-1
+    """
+    person = Person(by=by, second=second, ground=ground)
+    acts = _at_desk(data, dsn, lambda desk: conduct.disclose(desk, period, person, again=again))
+    _show(acts, data, period, as_json=as_json)
+
+
+@click.command()
+@_period
+@data_needed
+@dsn_option
+@_party
+@click.option("--line", "lines", multiple=True, metavar="KEY", help="Accept this difference; all not disputed if none.")
+@click.option("--dispute", type=(str, str), multiple=True, metavar="KEY REASON", help="Dispute this difference.")
+@_who
+@_json
+def accept(
+    period: str,
+    data: Path,
+    dsn: str | None,
+    *,
+    party: str,
+    lines: tuple[str, ...],
+    dispute: tuple[tuple[str, str], ...],
+    by: str,
+    ground: str,
+    second: str,
+    as_json: bool,
+) -> None:
+    """Answer an operator's reconciliation (照合結果): each difference is accepted or disputed.
+
+    Keys are those that `sekisho settle status` shows.
+
+    Example: sekisho settle accept 2026-11 --data centre --party cvs-dev --dispute 5f0c... "no deposit was seen"
+    """
+    person = Person(by=by, second=second, ground=ground)
+    disputed = {_key(key): reason for key, reason in dispute}
+    accepted = [_key(key) for key in lines] or None
+
+    async def work(desk: Desk) -> list[Act]:
+        act = await conduct.accept(desk, period, party, person, lines=accepted, dispute=disputed)
+        return [] if act is None else [act]
+
+    acts = _at_desk(data, dsn, work)
+    if not acts and not as_json:
+        click.echo(f"{party}: 差異なし / it agreed, there is nothing to answer")
+    _show(acts, data, period, as_json=as_json)
+
+
+@click.command()
+@_period
+@data_needed
+@dsn_option
+@_who
+@_json
+def confirm(period: str, data: Path, dsn: str | None, *, by: str, ground: str, second: str, as_json: bool) -> None:
+    """Freeze a period for the whole centre, and lay the municipalities' data ready.
+
+    Example: sekisho settle confirm 2026-11 --data centre --by clerk-1
+    """
+    person = Person(by=by, second=second, ground=ground)
+
+    async def work(desk: Desk) -> list[Act]:
+        return [await conduct.confirm(desk, period, person)]
+
+    _show(_at_desk(data, dsn, work), data, period, as_json=as_json)
+
+
+@click.command()
+@_period
+@data_needed
+@dsn_option
+@click.option("--received", type=_DAY, help="Day on which the claims arrive, for dates that hang on it; today if none.")
+@_who
+@_json
+def invoice(
+    period: str,
+    data: Path,
+    dsn: str | None,
+    *,
+    received: datetime | None,
+    by: str,
+    ground: str,
+    second: str,
+    as_json: bool,
+) -> None:
+    """Issue the invoices and credit notices of a frozen month, or freeze a quarter and invoice it.
+
+    Example: sekisho settle invoice 2026-Q2 --data inquiry-centre --received 2026-10-05
+    """
+    person = Person(by=by, second=second, ground=ground)
+    day = None if received is None else received.date()
+    acts = _at_desk(data, dsn, lambda desk: conduct.invoice(desk, period, person, received=day))
+    _show(acts, data, period, as_json=as_json)
+
+
+@click.command()
+@_period
+@data_needed
+@dsn_option
+@_party
+@click.option("--on", "day", type=_DAY, required=True, help="Day on which the money came, or went.")
+@click.option("--yen", type=int, help="How much, towards the claim's payee; all that is open if none.")
+@click.option("--claim", default="", help="The claim's id, where the party has several.")
+@click.option("--again", is_flag=True, help="It is another payment of the same day and sum.")
+@_who
+@_json
+def pay(
+    period: str,
+    data: Path,
+    dsn: str | None,
+    *,
+    party: str,
+    day: datetime,
+    yen: int | None,
+    claim: str,
+    again: bool,
+    by: str,
+    ground: str,
+    second: str,
+    as_json: bool,
+) -> None:
+    """Record a payment of a claim, the centre's or one on it.
+
+    Example: sekisho settle pay 2026-11 --data centre --party cvs-dev --on 2026-12-21
+    """
+    person = Person(by=by, second=second, ground=ground)
+
+    async def work(desk: Desk) -> list[Act]:
+        return [await conduct.pay(desk, period, party, person, day=day.date(), yen=yen, claim=claim, again=again)]
+
+    _show(_at_desk(data, dsn, work), data, period, as_json=as_json)
+
+
+@click.command()
+@_period
+@data_needed
+@dsn_option
+@_json
+def status(period: str, data: Path, dsn: str | None, *, as_json: bool) -> None:
+    """Print how far a period is: every step with its date, who did it, and what is late.
+
+    Example: sekisho settle status 2026-11 --data centre
+    """
+    found = _at_desk(data, dsn, lambda desk: conduct.status(desk, period))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return
+    click.echo("\n".join(status_lines(found)))
+
+
+STEPS: Final = (disclose, accept, confirm, invoice, pay, status)
+
+
+def status_lines(found: Status) -> Iterator[str]:
+    """A status as text."""
+    frozen = f"確定 {found.frozen_yen:,}円 / frozen" if found.frozen else "未確定 / open"
+    yield f"{found.period}: {found.first} - {found.last}  {frozen}  ({found.today})"
+    last = ("", "")
+    for each in found.steps:
+        if (each.contract, each.claim) != last:
+            last = (each.contract, each.claim)
+            yield f"\n{each.party}  [{each.contract}, {each.claim}]"
+        yield _step(each)
+    if found.differences:
+        yield "\n差異 / differences"
+    for one in found.differences:
+        yield f"  {one.party}  {one.key}  {one.fault} -> {one.proposal}  {one.text}"
+    yield f"\n遅延 / late: {len(found.late)}"
+
+
+def _step(each: StepStand) -> str:
+    who = each.by + (f" + {each.second}: {each.ground}" if each.second else "")
+    done = f"  {each.done_on} {who}" if each.stand is Stand.DONE and each.by else ""
+    yen = f"  {each.yen:,}円" if each.yen else ""
+    detail = f"  {each.detail}" if each.detail else ""
+    name = f"{each.name_ja} / {each.name_en}"
+    return f"  {_MARKS[each.stand]:<3} {each.deadline or '-':<10}  {name}{done}{yen}{detail}"
+
+
+def _at_desk(data: Path, dsn: str | None, work: Callable[[Desk], Awaitable[T]]) -> T:
+    async def at_desk(centre: Centre) -> T:
+        return await work(await desk_of(centre.configuration, centre.database, centre.keystore, now_us))
+
+    return in_centre(data, dsn, at_desk, connections=CONNECTIONS)
+
+
+def _show(acts: Iterable[Act], data: Path, period: str, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode([_act(each) for each in acts])).decode())
+        return
+    for each in acts:
+        forced = f"  (+ {each.second}: {each.ground})" if each.second else ""
+        party = each.party or "全体 / all"
+        click.echo(f"{each.day}  {ActKind(each.kind).name}  {each.period}  {party}  {each.yen:,}円  {each.by}{forced}")
+    click.echo(f"{data / 'settlement' / period}")
+
+
+def _act(act: Act) -> dict[str, Any]:
+    """An act without its facts."""
+    shown = {name: getattr(act, name) for name in act.__struct_fields__ if name not in {"facts", "kind", "version"}}
+    return {"kind": ActKind(act.kind).name.lower(), **shown}
+
+
+def _key(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise click.UsageError(f"{text} is no key of a difference; see sekisho settle status") from error
