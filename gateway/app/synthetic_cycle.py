@@ -112,30 +112,30 @@ class MonthCycle:
         self._tell(
             _happened(times.disclose_us, f"取扱い {copies}通を記録", f"{copies} copies recorded", self._operator)
         )
-        for act in await conduct.disclose(self._desk(times.disclose_us), period, CLERK):
+        for act in await conduct.disclose(await self._desk(times.disclose_us), period, CLERK):
             self._tell(_happened(act.at_us, "取扱い実績データの開示", "data disclosed", act.party, act.yen))
         self._write_reports()
         await self._reconcile(times.reconcile_us)
-        await conduct.accept(self._desk(times.accept_us), period, self._operator, CLERK)
+        await conduct.accept(await self._desk(times.accept_us), period, self._operator, CLERK)
         self._tell(_happened(times.accept_us, "差異を承認", "differences accepted", self._operator))
         await self._record(times.again_us)
-        for act in await conduct.disclose(self._desk(times.again_us), period, CLERK, again=True):
+        for act in await conduct.disclose(await self._desk(times.again_us), period, CLERK, again=True):
             self._tell(_happened(act.at_us, "是正後の再開示", "disclosed again, put right", act.party, act.yen))
         await self._reconcile(times.agree_us)
-        frozen = await conduct.confirm(self._desk(times.confirm_us), period, CLERK)
+        frozen = await conduct.confirm(await self._desk(times.confirm_us), period, CLERK)
         self._tell(_happened(times.confirm_us, "確定(データ凍結)", "confirmed and frozen", "", frozen.yen))
         await self._record(2**62)
-        invoices = await conduct.invoice(self._desk(times.invoice_us), period, CLERK)
+        invoices = await conduct.invoice(await self._desk(times.invoice_us), period, CLERK)
         for act in invoices:
             self._tell(_happened(act.at_us, "請求書の送付", "invoice sent", act.party, act.yen))
         released = await self._claimed()
         await self._paid(invoices, times.pay_us, "入金", "payment received")
         await self._paid(released, times.pass_on_us, "市区町村へ支払", "passed on to the municipality")
-        directory = self._centre.data / "settlement" / period
+        directory = self._centre.settlement / period
         return Settled(invoices=invoices, released=released, directory=directory, reports=self._reports)
 
-    def _desk(self, at_us: int) -> Desk:
-        return self._centre.desk(self._ledger, at_us=at_us)
+    async def _desk(self, at_us: int) -> Desk:
+        return await self._centre.desk(self._ledger, at_us=at_us)
 
     async def _record(self, until_us: int) -> int:
         """The business up to a time, at the centre and at the relay. Returns: the copies that the centre recorded."""
@@ -178,7 +178,7 @@ class MonthCycle:
             self._tell(_happened(at_us, f"差異: {ja}", said if ja == en else f"{en} ({said})", self._operator, yen))
 
     def _compared(self, at_us: int) -> Reconciled:
-        place = self._centre.data / "settlement" / self._times.period.text / self._operator
+        place = self._centre.settlement / self._times.period.text / self._operator
         newest = max(place.glob("*.disclosure"), key=lambda path: (len(path.stem), path.stem))
         disclosure = verify_disclosure(decode_signed(newest.read_bytes()), self._centre.trust)
         with open_store(self._relay) as store, newest.with_suffix(".rows").open("rb") as rows:
@@ -224,7 +224,7 @@ class MonthCycle:
 
     async def _claimed(self) -> list[Act]:
         """Each municipality claims what its payment statement says (001-4-5)."""
-        desk, at_us = self._desk(self._times.claim_us), self._times.claim_us
+        desk, at_us = await self._desk(self._times.claim_us), self._times.claim_us
         acts = await desk.acts()
         released = [act for act in of_period(acts, self._times.period.text) if act.kind == ActKind.RELEASED]
         sides = {side.key: side for side in desk.sides(self._times.period, incoming=False)}
@@ -235,7 +235,7 @@ class MonthCycle:
         return released
 
     async def _paid(self, acts: Sequence[Act], at_us: int, ja: str, en: str) -> None:
-        desk = self._desk(at_us)
+        desk = await self._desk(at_us)
         for act in acts:
             paid = await conduct.pay(desk, act.period, act.party, CLERK, day=in_japan(at_us).date(), claim=act.claim)
             self._tell(_happened(at_us, ja, en, paid.party, paid.yen))

@@ -5,7 +5,7 @@ sums that are right in themselves, over one item that says another fee than was 
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -40,14 +40,14 @@ class Forged(NamedTuple):
     yen_now: int
 
 
-def forge(file: Path, items: Path, out: Path, *, trust: Trust, sign: Callable[[bytes], tuple[str, bytes]]) -> Forged:
+async def forge(
+    file: Path, items: Path, out: Path, *, trust: Trust, sign: Callable[[bytes], Awaitable[tuple[str, bytes]]]
+) -> Forged:
     """Copy an invoice with one fee changed, under a signature that holds.
 
     sign: with the centre's INVOICE key. Raises: InvoiceError, OSError; ValueError when it has no item with a fee.
     """
-    invoice = verify_invoice(decode_signed(file.read_bytes()), trust)
-    with items.open("rb") as spool:
-        listed = list(read_items(spool, invoice))
+    invoice, listed = _read(file, items, trust)
     place, old = next(
         ((n, item) for n, item in enumerate(listed) if item.column is Column.SOLD and item.yen > 0), (0, None)
     )
@@ -56,12 +56,24 @@ def forge(file: Path, items: Path, out: Path, *, trust: Trust, sign: Callable[[b
     listed[place] = old._replace(yen=old.yen + MORE_YEN)
     content = b"".join(pack_item(item) for item in listed)
     data = encode_invoice(_with(invoice, listed[place], hashlib.sha256(content).digest()))
-    key_id, signature = sign(to_sign(data))
-    out.mkdir(mode=0o700, parents=True, exist_ok=True)
-    forged, beside = out / file.name, out / items.name
-    forged.write_bytes(encode_signed(SignedInvoice(data, key_id, signature)))
-    beside.write_bytes(content)
+    key_id, signature = await sign(to_sign(data))
+    forged, beside = _write(
+        out, {file.name: encode_signed(SignedInvoice(data, key_id, signature)), items.name: content}
+    )
     return Forged(forged, beside, old.request_id, old.yen, old.yen + MORE_YEN)
+
+
+def _read(file: Path, items: Path, trust: Trust) -> tuple[Invoice, list[Item]]:
+    invoice = verify_invoice(decode_signed(file.read_bytes()), trust)
+    with items.open("rb") as spool:
+        return invoice, list(read_items(spool, invoice))
+
+
+def _write(out: Path, files: dict[str, bytes]) -> list[Path]:
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, data in files.items():
+        (out / name).write_bytes(data)
+    return [out / name for name in files]
 
 
 def _with(invoice: Invoice, item: Item, digest: bytes) -> Invoice:

@@ -54,10 +54,10 @@ async def settle_quarter(
     ja = f"照会 {len(told)}件、提供 {records}件、取消 {taken_back}件を記録"
     en = f"{len(told)} inquiries, {records} records provided, {taken_back} disclaimed"
     tell(Happened(midnight_us(period.last) + DAY_US, ja, en, party, sum(entry.yen for entry in entries)))
-    invoices = await conduct.invoice(centre.desk(ledger, at_us=times.invoice_us), period.text, CLERK)
+    invoices = await conduct.invoice(await centre.desk(ledger, at_us=times.invoice_us), period.text, CLERK)
     for act in invoices:
         tell(Happened(act.at_us, "四半期の請求書の送付", "quarter invoiced", act.party, act.yen))
-    desk = centre.desk(ledger, at_us=times.pay_us)
+    desk = await centre.desk(ledger, at_us=times.pay_us)
     for act in invoices:
         paid = await conduct.pay(desk, act.period, act.party, CLERK, day=in_japan(times.pay_us).date(), claim=act.claim)
         tell(Happened(times.pay_us, "入金", "payment received", paid.party, paid.yen))

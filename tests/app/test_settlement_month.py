@@ -3,15 +3,16 @@
 import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from functools import partial
 
 import msgspec
 import pytest
 
 from certs.authority import DevelopmentAuthority
 from gateway.app.configuration import read_configuration
+from gateway.app.development_contracts import write_contracts
 from gateway.app.supervisor import Dsns
-from gateway.app.synthetic_centre import CONTRACTS, PastCentre, opened_centre
+from gateway.app.synthetic_centre import PastCentre, opened_centre
 from gateway.app.synthetic_cycle import CLERK, MonthCycle
 from gateway.app.synthetic_forgery import forge
 from gateway.app.synthetic_ledger import make_partitions
@@ -36,12 +37,10 @@ from gateway.store.pool import open_database
 from hsm.ceremony import create_standard_keys, trust_of
 from hsm.software import SoftwareKeystore
 from protocol.invoice import InvoiceError, decode_signed, read_items, verify_invoice
-from protocol.keys import Purpose
 from protocol.trust import encode_trust
 from tests.app.test_synthetic_month import APP
 from tests.directory.certificates import bundle
 
-DEPLOY = Path(__file__).parents[2] / "deploy" / "contracts"
 SINCE_US = midnight_us(dt.date(2026, 4, 1))
 OCTOBER = month_times(month(2026, 10), calendars=STANDARD)
 SUMMER = quarter_times(quarter(2026, 2), calendars=STANDARD)
@@ -70,16 +69,7 @@ def configured(place, role):
     create_standard_keys(store, "centre", label="past", now_us=SINCE_US)
     (place / "trust.bundle").write_bytes(encode_trust(trust_of(store, role=role, environment="development")))
     store.close()
-    contracts = place / CONTRACTS
-    contracts.mkdir()
-    if role == "inquiry":
-        (contracts / "mlit.toml").write_text((DEPLOY / "002-ministry.toml").read_text())
-        return
-    (contracts / "cvs-dev.toml").write_text((DEPLOY / "000-operator.toml").read_text())
-    city = (DEPLOY / "001-municipality.toml").read_text()
-    for name in ("chiba", "takaoka"):
-        text = city.replace('"chiba"', f'"{name}"').replace("dev-agreement-chiba", f"dev-agreement-{name}")
-        (contracts / f"{name}.toml").write_text(text)
+    write_contracts(place, role)
 
 
 @asynccontextmanager
@@ -122,16 +112,15 @@ async def test_a_month_is_settled_on_its_days_and_the_operator_proves_its_invoic
         async with opened.ledger(issuance_rider, at_us=SINCE_US) as ledger:
             cycle = MonthCycle(opened, ledger, OCTOBER, relay=relay, shops=shops, visits=120, tell=told.append)
             settled = await cycle.run()
-            status = await conduct.status(opened.desk(ledger, at_us=OCTOBER.pass_on_us), "2026-10")
-            again = await conduct.invoice(opened.desk(ledger, at_us=OCTOBER.pass_on_us), "2026-10", CLERK)
-        trust, keystore = opened.trust, opened.keystore
-        record = keystore.current(Purpose.INVOICE, OCTOBER.invoice_us)
-        forged = forge(
+            status = await conduct.status(await opened.desk(ledger, at_us=OCTOBER.pass_on_us), "2026-10")
+            again = await conduct.invoice(await opened.desk(ledger, at_us=OCTOBER.pass_on_us), "2026-10", CLERK)
+        trust = opened.trust
+        forged = await forge(
             next((settled.directory / "cvs-dev").glob("*.invoice")),
             next((settled.directory / "cvs-dev").glob("*.items")),
             tmp_path / "forged",
             trust=trust,
-            sign=lambda data: (record.key_id, keystore.sign(record.key_id, data)),
+            sign=partial(opened.sign_invoice, at_us=OCTOBER.invoice_us),
         )
     assert again == settled.invoices
     assert {each.stand for each in status.steps} <= {Stand.DONE, Stand.NONE}
@@ -168,7 +157,7 @@ async def test_a_quarter_is_invoiced_and_paid_and_the_ministry_proves_its_invoic
             opened, ledger, SUMMER, party="mlit", line="line-1", staff="staff-001", ministry=ministry, count=300,
             tell=told.append,
         )  # fmt: skip
-        status = await conduct.status(opened.desk(ledger, at_us=SUMMER.pay_us), "2026-Q2")
+        status = await conduct.status(await opened.desk(ledger, at_us=SUMMER.pay_us), "2026-Q2")
     assert {each.stand for each in status.steps} <= {Stand.DONE, Stand.NONE}
     assert told[0].yen == act.yen == told[-1].yen > 0
     await assert_fits(database_dsn, opened.trust)
