@@ -1,6 +1,7 @@
-"""`sekisho settle disclose | accept | confirm | invoice | pay | status`: the steps of a period, each done once."""
+"""The steps of a period as commands of `sekisho settle`: from disclosure to payment, and their check."""
 
 import getpass
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 from gateway.app.settling import CONNECTIONS, desk_of
 from gateway.cli.centre import Centre, data_needed, dsn_option, in_centre, now_us
 from gateway.settlement import conduct
+from gateway.settlement.checking import Checked, check_settlement
 from gateway.settlement.conduct import Desk, Person
 from gateway.settlement.conduct_status import Stand, Status, StepStand
 from protocol.act import Act, ActKind
@@ -200,7 +202,35 @@ def status(period: str, data: Path, dsn: str | None, *, as_json: bool) -> None:
     click.echo("\n".join(status_lines(found)))
 
 
-STEPS: Final = (disclose, accept, confirm, invoice, pay, status)
+@click.command()
+@click.argument("period", metavar="[PERIOD]", default="")
+@data_needed
+@dsn_option
+@_json
+def verify(period: str, data: Path, dsn: str | None, *, as_json: bool) -> None:
+    """Hold acts against the ledger's entries, and amounts and documents of frozen periods against the ledger.
+
+    Writes nothing. The exit status is 0 when everything holds and 1 when something does not.
+
+    Example: sekisho settle verify 2026-11 --data centre
+    """
+
+    async def work(desk: Desk) -> Checked:
+        return await check_settlement(desk, of=desk.period(period) if period else None)
+
+    found = _at_desk(data, dsn, work)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+    else:
+        for each in found.findings:
+            click.echo(str(each))
+        click.echo(f"{found.acts} acts, {found.periods} frozen periods, {found.documents} documents")
+        click.echo(f"{len(found.findings)} things do not hold" if found.findings else "everything holds")
+    if found.findings:
+        sys.exit(1)
+
+
+STEPS: Final = (disclose, accept, confirm, invoice, pay, status, verify)
 
 
 def status_lines(found: Status) -> Iterator[str]:

@@ -16,7 +16,6 @@ from gateway.settlement.cycle import Cycle, Step
 from gateway.settlement.dates import Sense
 from gateway.settlement.errors import SettlementError
 from gateway.settlement.periods import Period
-from gateway.settlement.words import STEPS
 
 TEXT_CHARS_MAX: Final = 100
 
@@ -121,9 +120,9 @@ def days_of(step: Step, cycles: Iterable[Cycle], period: Period) -> Days:
     return Days(first=first, last=min(ends, default=None))
 
 
-def outside(step: Step, days: Days, today: date) -> Iterator[Obstacle]:
-    """The obstacle of a day outside a step's days."""
-    ja, en = STEPS[step]
+def outside(name: tuple[str, str], days: Days, today: date) -> Iterator[Obstacle]:
+    """The obstacle of a day outside a step's days. name: of the step, in Japanese and English."""
+    ja, en = name
     if days.first is not None and today < days.first:
         yield Obstacle(code="too-early", ja=f"{ja}は{days.first}から", en=f"{en}: not before {days.first}")
     if days.last is not None and today > days.last:

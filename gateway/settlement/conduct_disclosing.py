@@ -1,7 +1,7 @@
 """Disclosing a month to its operators, and answering what they found: the steps of 000仕4-2."""
 
 from collections.abc import Mapping, Sequence
-from typing import BinaryIO, ClassVar
+from typing import BinaryIO, ClassVar, Final
 
 from gateway.settlement import facts, states
 from gateway.settlement.admission import Person, admit, check_person, days_of, not_over, outside
@@ -18,9 +18,12 @@ from gateway.settlement.shelving import MEDIA, Shelf, open_shelf
 from gateway.settlement.sides import Side
 from gateway.settlement.states import Acts
 from gateway.settlement.windows import Cut
+from gateway.settlement.words import STEPS
 from gateway.store.settlement import SettlementReader
 from protocol.act import Act, ActKind
 from protocol.disclosure import SignedDisclosure, digest, encode_disclosure, encode_signed, to_sign
+
+ANSWER: Final = ("照合結果への回答", "Answer to the reconciliation")
 
 
 class AnswerInvalid(SettlementError):  # noqa: N818  named after the fact
@@ -101,7 +104,7 @@ async def accept(
         return exchange.answered
     obstacles = frozen_already(acts, of)
     cycles = [side.dates(of, desk.calendars) for side in desk.sides(of, incoming=True) if side.party == party]
-    obstacles += outside(Step.CONFIRM, days_of(Step.CONFIRM, cycles, of), desk.today)
+    obstacles += outside(ANSWER, days_of(Step.CONFIRM, cycles, of), desk.today)
     who = admit("accept", obstacles, person)
     before = states.select(acts, ActKind.ANSWERED, of.text, party=party)
     act = _act(desk, of, party, ActKind.ANSWERED, who, turn=len(before), content=facts.encode_facts(said))
@@ -136,7 +139,7 @@ async def _disclose(desk: Desk, of: Period, acts: Acts, sides: Sequence[Side], p
     obstacles = frozen_already(acts, of) or list(not_over(of, desk.today))
     if not obstacles:
         cycles = [side.dates(of, desk.calendars) for side in sides]
-        obstacles = list(outside(until, days_of(until, cycles, of), desk.today))
+        obstacles = list(outside(STEPS[Step.DISCLOSE], days_of(until, cycles, of), desk.today))
     async with desk.reading() as reader:
         cut = await read_cut(reader)
         statement = await read_statement(reader, desk.window(of, cut=cut, previous=states.previous_cut(acts, of)))
@@ -187,9 +190,21 @@ async def _content(
     return encode_disclosure(made), made.rows, made.rows_digest, made.net.due_yen
 
 
+def name_of(act: Act) -> str:
+    """What the files of a disclosure are called, without their ends."""
+    return f"disclosure-{act.period}-{act.party}" + (f"-{act.turn + 1}" if act.turn else "")
+
+
+async def content_of(desk: Desk, reader: SettlementReader, of: Period, acts: Acts, act: Act) -> bytes:
+    """The bytes of a disclosure, made again from the ledger at its cut. Raises: StoreError, SettlementError."""
+    with desk.scratch() as directory, (directory / "rows").open("wb") as spool:
+        cut = Cut(facts.disclosed(act).cut)
+        return (await _content(desk, reader, of, acts, act.party, cut, act.at_us, spool))[0]
+
+
 async def _documents(desk: Desk, of: Period, acts: Acts, act: Act) -> None:
     """The documents of a disclosure that stands, made where they are missing."""
-    name = f"disclosure-{of.text}-{act.party}" + (f"-{act.turn + 1}" if act.turn else "")
+    name = name_of(act)
     shelf = await open_shelf(desk, of.text, act.party)
     if not shelf.has(f"{name}.disclosure"):
         await _make_documents(desk, of, acts, act, shelf, name)

@@ -27,6 +27,7 @@ from gateway.settlement.reading import read_cut, read_statement
 from gateway.settlement.statements import Statement
 from gateway.settlement.states import Acts
 from gateway.settlement.windows import Cut
+from gateway.settlement.words import STEPS
 from gateway.store.settlement import SettlementReader
 from protocol.act import Act, ActKind
 
@@ -54,7 +55,7 @@ async def freeze(desk: Desk, of: Period, acts: Acts, person: Person) -> Act:
     obstacles = frozen_already(acts, of) + later_frozen(acts, of) + list(not_over(of, desk.today))
     if desk.by_deposit and not obstacles:
         cycles = [side.dates(of, desk.calendars) for side in sides]
-        obstacles += outside(Step.CONFIRM, days_of(Step.CONFIRM, cycles, of), desk.today)
+        obstacles += outside(STEPS[Step.CONFIRM], days_of(Step.CONFIRM, cycles, of), desk.today)
         obstacles += not_agreed(acts, of, sides)
     async with desk.reading() as reader:
         cut = await read_cut(reader)

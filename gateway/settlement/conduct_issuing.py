@@ -21,9 +21,10 @@ from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_statement
 from gateway.settlement.shelving import MEDIA, Shelf, open_shelf
 from gateway.settlement.sides import Side
+from gateway.settlement.words import STEPS
 from gateway.store.settlement import SettlementReader
 from protocol.act import Act, ActKind
-from protocol.invoice import Invoice, encode_invoice, to_sign
+from protocol.invoice import SignedInvoice, decode_invoice, encode_invoice, to_sign
 
 SUFFIX = ".invoice"
 """Of the signed file, which is put last."""
@@ -39,7 +40,7 @@ async def issue(
     new = [side for side in sides if side.key not in standing]
     if new and not obstacles and kind is ActKind.INVOICED:
         cycles = [side.dates(of, desk.calendars, received=received or desk.today) for side in new]
-        obstacles += outside(Step.INVOICE, days_of(Step.INVOICE, cycles, of), desk.today)
+        obstacles += outside(STEPS[Step.INVOICE], days_of(Step.INVOICE, cycles, of), desk.today)
     shelves = {side.party: await open_shelf(desk, of.text, side.party) for side in sides}
     await desk.cover()
     window = desk.window(of, cut=states.cut(acts, of.text), previous=states.previous_cut(acts, of))
@@ -68,8 +69,8 @@ async def issue(
                 standing |= {_key(act): act for act in written}
             for draft in drafts:
                 act = standing[draft.side.key]
-                document = await _document(desk, reader, draft, act)
-                await _shelve(desk, shelves[draft.side.party], draft, act, document, bills[draft.side.key])
+                signed = await document_of(desk, reader, draft, act)
+                await _shelve(desk, shelves[draft.side.party], draft, act, signed, bills[draft.side.key])
     for side in busy:
         await shelves[side.party].write_files()
     return [standing[side.key] for side in busy]
@@ -102,10 +103,18 @@ async def _act(
     """The act of a document that is issued now, with its signature."""
     side, day = draft.side, received or desk.today
     hangs = any(rule.when.anchor is Anchor.RECEIPT for rule in side.claim.dates)
-    heading = _heading(
-        desk, side, number_of(desk, of, side), issued_on=str(desk.today), due_on=due_of(side, of, desk, day),
-        issued_us=desk.now_us, suppliers=_suppliers(draft),
-    )  # fmt: skip
+    heading = Heading(
+        number=number_of(desk, of, side),
+        issuer=desk.centre,
+        role=desk.role,
+        environment=desk.environment,
+        party=side.party,
+        issued_on=str(desk.today),
+        due_on=due_of(side, of, desk, day),
+        agreement=side.terms.agreement,
+        tax_supplier=_supplier(draft),
+        issued_us=desk.now_us,
+    )
     document = draft.invoice(heading, await checkpoint_of(reader, draft))
     key_id, signature = await desk.sign_invoice(to_sign(encode_invoice(document)))
     told = issued(document, received_on=str(day) if hangs else "", key_id=key_id, signature=signature)
@@ -125,47 +134,43 @@ async def _act(
     )
 
 
-async def _document(desk: Desk, reader: SettlementReader, draft: Draft, act: Act) -> Invoice:
-    """The document that an act stands for."""
+async def document_of(desk: Desk, reader: SettlementReader, draft: Draft, act: Act) -> SignedInvoice:
+    """The document that an act stands for, made again from the ledger.
+
+    Raises: InvoiceContradicted, FactsContradicted, NotCovered; StoreError.
+    """
     said = facts.issued(act)
-    heading = _heading(
-        desk, draft.side, said.number, issued_on=said.issued_on, due_on=said.due_on, issued_us=act.at_us,
-        suppliers=_suppliers(draft),
-    )  # fmt: skip
-    return draft.invoice(heading, await checkpoint_of(reader, draft))
+    heading = Heading(
+        number=said.number,
+        issuer=desk.centre,
+        role=desk.role,
+        environment=desk.environment,
+        party=act.party,
+        issued_on=said.issued_on,
+        due_on=said.due_on,
+        agreement=said.agreement,
+        tax_supplier=said.tax_supplier,
+        issued_us=act.at_us,
+    )
+    return signed_again(draft.invoice(heading, await checkpoint_of(reader, draft)), said)
 
 
-async def _shelve(desk: Desk, shelf: Shelf, draft: Draft, act: Act, document: Invoice, bills: Sequence[Bill]) -> None:
-    said = facts.issued(act)
-    signed = signed_again(document, said)
+async def _shelve(
+    desk: Desk, shelf: Shelf, draft: Draft, act: Act, signed: SignedInvoice, bills: Sequence[Bill]
+) -> None:
+    document = decode_invoice(signed.invoice)
     lines = bills[0] if len(bills) == 1 and bills[0].total_yen == document.due_yen else None
+    await shelf.put_file(f"{document.number}.items", MEDIA, draft.spool, made_us=act.at_us)
     papers = invoice_papers(signed, document, bill=lines, names=desk.names)
-    await shelf.put_file(f"{said.number}.items", MEDIA, draft.spool, made_us=act.at_us)
     for paper in sorted(papers, key=lambda paper: paper.name.endswith(SUFFIX)):
         await shelf.put(paper, made_us=act.at_us)
 
 
-def _heading(
-    desk: Desk, side: Side, number: str, *, issued_on: str, due_on: str, issued_us: int, suppliers: frozenset[str]
-) -> Heading:
-    """What stands above the cells. The commission is the operator's supply: of several, nobody is named."""
-    taxed = any(item.taxed for item in side.claim.items)
-    return Heading(
-        number=number,
-        issuer=desk.centre,
-        role=desk.role,
-        environment=desk.environment,
-        party=side.party,
-        issued_on=issued_on,
-        due_on=due_on,
-        agreement=side.terms.agreement,
-        tax_supplier=next(iter(suppliers)) if taxed and len(suppliers) == 1 else "",
-        issued_us=issued_us,
-    )
-
-
-def _suppliers(draft: Draft) -> frozenset[str]:
-    return frozenset(cell.key.party for cell in draft.statement.cells)
+def _supplier(draft: Draft) -> str:
+    """Whose supply the commission is: the operator's; of several operators nobody is named."""
+    taxed = any(item.taxed for item in draft.side.claim.items)
+    operators = {cell.key.party for cell in draft.statement.cells}
+    return operators.pop() if taxed and len(operators) == 1 else ""
 
 
 def _key(act: Act) -> tuple[str, str, str]:

@@ -150,7 +150,7 @@ def _done(step: Step, desk: Desk, of: Period, acts: Acts, side: Side) -> tuple[A
     if step in {Step.FETCH, Step.INVOICE}:
         kind = ActKind.RELEASED if step is Step.FETCH else ActKind.INVOICED
         act = states.latest(acts, kind, of.text, side=key)
-        return act, "", act is not None or (frozen is None or not desk.by_deposit or _expected(acts, of, kind))
+        return act, "", act is not None or frozen is None or _expected(desk, of, acts, side, kind)
     if step is Step.MUNICIPAL_INVOICE:
         act = states.proper_claim(acts, of.text, key)
         return act, "", states.latest(acts, ActKind.RELEASED, of.text, side=key) is not None
@@ -159,9 +159,18 @@ def _done(step: Step, desk: Desk, of: Period, acts: Acts, side: Side) -> tuple[A
     return None, "", False
 
 
-def _expected(acts: Acts, of: Period, kind: ActKind) -> bool:
-    """Whether a document may still come: once others of its kind stand, a side without one had no business."""
-    return not states.select(acts, kind, of.text)
+def _expected(desk: Desk, of: Period, acts: Acts, side: Side, kind: ActKind) -> bool:
+    """Whether a document of a frozen period may still come: a side without business gets none.
+
+    Once one of its kind stands all do. Before, a month's disclosures say who has rows.
+    """
+    if states.select(acts, kind, of.text):
+        return False
+    if not desk.by_deposit:
+        return True
+    told = {each.party: states.exchange(acts, of.text, each.party).disclosed for each in desk.sides(of, incoming=True)}
+    asked = [told[side.party]] if side.incoming else list(told.values())
+    return any(act is None or facts.disclosed(act).rows for act in asked)
 
 
 def _reconciled(acts: Acts, of: Period, side: Side) -> tuple[Act | None, str, bool]:

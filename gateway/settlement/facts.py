@@ -65,16 +65,19 @@ class Answered(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
 
 class Issued(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """A document of protocol.invoice. received_on: the day on which its due date hangs, "" where on none."""
+    """A document of protocol.invoice, with what of its heading the ledger does not say.
+
+    received_on: the day on which its due date hangs, "" where on none.
+    """
 
     number: str
     kind: int
     issued_on: str
     due_on: str
     received_on: str
+    agreement: str
+    tax_supplier: str
     signature: Signature
-    items: int
-    items_digest: bytes
 
 
 _encode = msgspec.msgpack.Encoder().encode

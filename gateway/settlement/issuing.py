@@ -121,9 +121,9 @@ def issued(invoice: Invoice, *, received_on: str, key_id: str, signature: bytes)
         issued_on=invoice.issued_on,
         due_on=invoice.due_on,
         received_on=received_on,
+        agreement=invoice.agreement,
+        tax_supplier=invoice.tax_supplier,
         signature=Signature(digest_of(encode_invoice(invoice)), key_id, signature),
-        items=invoice.items,
-        items_digest=invoice.items_digest,
     )
 
 

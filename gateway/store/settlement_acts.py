@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from gateway.store.ledger import RIDER_FIRST, Connection, Riding
 from gateway.store.pool import Database, PinnedConnection
 from protocol.act import Act, decode_act, encode_act
+from protocol.messages import Operation
 
 PART_BYTES: Final = 256 << 10
 """Of a document's parts; the last is what is left."""
@@ -34,6 +35,22 @@ class ActRow(NamedTuple):
     """An act, and where its entry stands."""
 
     act: Act
+    stream: bytes
+    height: int
+    idx: int
+
+
+class StoredAct(NamedTuple):
+    """An act's row as it stands, nothing of it believed: its key's columns, its bytes, and the place of its entry."""
+
+    contract: str
+    claim: str
+    period: str
+    party: str
+    kind: int
+    turn: int
+    at_us: int
+    content: bytes
     stream: bytes
     height: int
     idx: int
@@ -85,6 +102,24 @@ class ActStore:
             contract,
         )
         return [ActRow(decode_act(row[0]), row[1], row[2], row[3]) for row in rows]
+
+    async def stored(self) -> list[StoredAct]:
+        """All rows, in the order in which they were done."""
+        rows = await self._connection.fetch(
+            "select contract, claim, period, party, kind, turn, at_us, content, stream, height, idx"
+            " from settlement.act order by at_us, stream, height, idx"
+        )
+        return [StoredAct(*row) for row in rows]
+
+    async def without_act(self) -> list[tuple[bytes, int, int]]:
+        """Entries of the projection that stand for an act that is not there: stream, height, index."""
+        rows = await self._connection.fetch(
+            "select e.stream, e.height, e.idx from ledger.entry e left join settlement.act a"
+            " on (a.stream, a.height, a.idx) = (e.stream, e.height, e.idx)"
+            " where e.operation = $1 and a.stream is null order by 1, 2, 3",
+            int(Operation.SETTLE),
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
 
     async def stands(self, key: tuple[str, str, str, str, int, int]) -> bool:
         """Whether an act of this key (protocol.act.Act.key) was written."""
@@ -140,6 +175,14 @@ class DocumentStore:
             " where party = $1 and ($2::text is null or period = $2) order by period, name",
             party,
             period,
+        )
+        return [DocumentRow(*row) for row in rows]
+
+    async def all(self) -> list[DocumentRow]:
+        """Every document, by party, period and name."""
+        rows = await self._database.fetch(
+            "select id, party, period, name, media, size, digest, made_us from settlement.document"
+            " order by party, period, name"
         )
         return [DocumentRow(*row) for row in rows]
 
