@@ -10,7 +10,7 @@ JSON: Final = "application/json"
 CSV: Final = "text/csv; charset=utf-8"
 PDF: Final = "application/pdf"
 INVOICE: Final = "application/vnd.sekisho.invoice"
-_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):

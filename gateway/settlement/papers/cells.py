@@ -1,18 +1,19 @@
 """Cells of a statement as JSON, as CSV, and as the lists of a document.
 
-On paper cells are added up over their stores, with a sum for each counterparty, and what adjusts frozen months is shown
-apart; the list by store follows where it is not too long, and is in the CSV always.
+On paper cells are added up over their stores, with a sum for each counterparty, and what adjusts frozen periods is
+shown apart; the list by store follows where it is not too long, and is in the CSV always.
 Source: 000仕4-1, 4-3; DOMAIN I3, I9, X 4, X 5.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
 from typing import Final, NamedTuple
+
+import msgspec
 
 from gateway.settlement import sheet
 from gateway.settlement.paper import Names
 from gateway.settlement.papers.figures import number
-from gateway.settlement.papers.setting import Both, Column, Notes, Row, Table
+from gateway.settlement.papers.setting import SUBTOTAL, TOTAL, Both, Column, Notes, Row, Table
 from protocol.settlement import NOTHING, Amount, Cell, Key
 
 LISTED_MAX: Final = 1_500
@@ -40,20 +41,6 @@ CSV_COLUMNS: Final = (
 )
 
 
-class View(NamedTuple):
-    """From whose side cells are listed: the other side of each key, and what it and the matters are called."""
-
-    other: Callable[[Key], str]
-    heads: tuple[Both, Both]
-
-
-BY_MUNICIPALITY: Final = View(
-    lambda key: key.counterparty, (("市区町村", "Municipality"), ("証明書の種別", "Certificate"))
-)
-BY_OPERATOR: Final = View(lambda key: key.party, (("取扱事業者", "Operator"), ("証明書の種別", "Certificate")))
-BY_AFFAIR: Final = View(lambda key: key.party, (("利用機関", "User"), ("事務", "Affair")))
-
-
 class _Sums(NamedTuple):
     """What a row of a list shows."""
 
@@ -70,53 +57,89 @@ class _Sums(NamedTuple):
             self.corrected + cell.corrected + cell.moved,
         )
 
-    def figures(self) -> tuple[str, ...]:
-        net = self.net
-        shown = (self.sold.yen, self.voided.yen, self.corrected.yen, net.yen, net.commission, net.due_yen)
-        return (number(net.copies), *(number(value) for value in shown))
+
+class _Figure(NamedTuple):
+    """A column of amounts. net: it is of the net, so it can be told of carried amounts too."""
+
+    head: Both
+    of: Callable[[_Sums], int]
+    net: bool = True
 
 
-_FIGURES: Final = tuple(
-    Column(head, right=True)
-    for head in (
-        ("通数", "Copies"),
-        ("手数料", "Gross"),
-        ("返金", "Refunds"),
-        ("訂正等", "Corrected"),
-        ("手数料計", "Fees, net"),
-        ("委託手数料", "Commission"),
-        ("差引額", "Balance"),
-    )
+_COPIES: Final = _Figure(("通数", "Copies"), lambda sums: sums.net.copies)
+_BOOKINGS: Final = _Figure(("記録数", "Bookings"), lambda sums: sums.net.entries)
+_GROSS: Final = _Figure(("手数料", "Gross"), lambda sums: sums.sold.yen, net=False)
+_REFUNDS: Final = _Figure(("返金", "Refunds"), lambda sums: sums.voided.yen, net=False)
+_DISCLAIMED: Final = _Figure(("取消", "Disclaimed"), lambda sums: sums.voided.yen, net=False)
+_CORRECTED: Final = _Figure(("訂正等", "Corrected"), lambda sums: sums.corrected.yen, net=False)
+_FEES: Final = _Figure(("手数料計", "Fees, net"), lambda sums: sums.net.yen)
+_COMMISSION: Final = _Figure(("委託手数料", "Commission"), lambda sums: sums.net.commission)
+_BALANCE: Final = _Figure(("差引額", "Balance"), lambda sums: sums.net.due_yen)
+_CERTIFICATES: Final = (_COPIES, _GROSS, _REFUNDS, _CORRECTED, _FEES, _COMMISSION, _BALANCE)
+
+
+class View(NamedTuple):
+    """From whose side cells are listed: the other side of each key, what it and the matters are called, the amounts.
+
+    heads: of the other side and the matters, or of the matters alone.
+    """
+
+    other: Callable[[Key], str]
+    heads: tuple[Both, ...]
+    figures: tuple[_Figure, ...]
+
+    def row(self, party: str | Both, matter: str | Both, sums: _Sums, *, level: int = 0) -> Row:
+        """A row of a list."""
+        labels = (party, matter) if len(self.heads) > 1 else (matter,)
+        return Row((*labels, *(number(each.of(sums)) for each in self.figures)), level)
+
+
+_BY_MUNICIPALITY: Final = View(
+    lambda key: key.counterparty,
+    (("市区町村", "Municipality"), ("証明書の種別", "Certificate")),
+    _CERTIFICATES,
 )
+_BY_OPERATOR: Final = View(
+    lambda key: key.party,
+    (("取扱事業者", "Operator"), ("証明書の種別", "Certificate")),
+    _CERTIFICATES,
+)
+_BY_AFFAIR: Final = View(lambda _: "", (("事務", "Affair"),), (_BOOKINGS, _GROSS, _DISCLAIMED, _FEES))
 
 
 def view_of(role: str, *, passed_on: bool = False) -> View:
     """How a centre's cells are listed. passed_on: for the municipality, by operator."""
     if role != "certificate":
-        return BY_AFFAIR
-    return BY_OPERATOR if passed_on else BY_MUNICIPALITY
+        return _BY_AFFAIR
+    return _BY_OPERATOR if passed_on else _BY_MUNICIPALITY
 
 
 def cell_lists(cells: Sequence[Cell], names: Names, view: View) -> Iterator[Table | Notes]:
-    """The lists of a document: by the other side and matter, what adjusts frozen periods, by store."""
+    """The lists of a document's first pages: by the other side and matter, and what adjusts frozen periods."""
     summary = _summary(cells, names, view)
-    short = len(summary) <= LISTED_MAX
-    if not short:
+    if len(summary) > LISTED_MAX:
         summary = _summary(cells, names, view, matters=False)
-    yield Table(
-        ("取扱実績", "Business of the period (yen)"),
-        (*(Column(head, width=1) for head in view.heads), *_FIGURES),
-        summary,
-        small=True,
-    )
+    yield _table(("取扱実績", "Business of the period (yen)"), view, summary)
     if any(cell.carried != NOTHING for cell in cells):
-        yield _carried(cells, names, view)
-    by_store = len({cell.key.store for cell in cells}) > 1
-    if by_store and len(cells) <= LISTED_MAX:
-        yield _by_store(cells, names, view)
-    elif by_store or not short:
-        left_out = ("店舗別の明細は同じ番号のCSVにあります。", "The list by store is in the CSV of the same number.")
-        yield Notes((left_out,), ("明細", "Lists"))
+        of_net = view._replace(figures=tuple(each for each in view.figures if each.net))
+        heading = ("うち確定済み期間の調整", "Of which adjustments of frozen periods (yen)")
+        yield _table(heading, of_net, _carried(cells, names, of_net))
+
+
+def store_lists(cells: Sequence[Cell], names: Names, view: View) -> Iterator[Table | Notes]:
+    """The list by store at a document's end, or where it is found."""
+    if len({cell.key.store for cell in cells}) < 2:
+        return
+    if len(cells) > LISTED_MAX:
+        found = ("店舗別の明細は同じ番号のCSVにあります。", "The list by store is in the CSV of the same number.")
+        yield Notes((found,), ("店舗別明細", "By store"))
+        return
+    rows = []
+    for cell in cells:
+        row = view.row(names.party(view.other(cell.key))[0], names.matter(cell.key.matter)[0], _Sums().plus(cell))
+        rows.append(Row((cell.key.store, *row.cells)))
+    table = _table(("店舗別明細", "By store (yen)"), view, tuple(rows))
+    yield msgspec.structs.replace(table, columns=(Column(("店舗", "Store")), *table.columns))
 
 
 def cells_json(cells: Iterable[Cell], names: Names) -> list[dict[str, object]]:
@@ -152,31 +175,34 @@ def cells_csv(cells: Iterable[Cell], names: Names, *, number: str) -> bytes:
     return sheet.BOM + sheet.lines([CSV_COLUMNS, *(_csv_row(cell, names, number) for cell in cells)])
 
 
+def _table(heading: Both, view: View, rows: tuple[Row, ...]) -> Table:
+    figures = tuple(Column(each.head, right=True) for each in view.figures)
+    return Table(heading, (*(Column(head, width=1) for head in view.heads), *figures), rows, small=True)
+
+
 def _summary(cells: Iterable[Cell], names: Names, view: View, *, matters: bool = True) -> tuple[Row, ...]:
     rows: list[Row] = []
     total = _Sums()
-    for party, group in groupby(
-        sorted(cells, key=lambda cell: view.other(cell.key)), lambda cell: view.other(cell.key)
-    ):
-        found: dict[str, _Sums] = {}
+    groups = _by_other(cells, view)
+    for party, found in groups.items():
         subtotal = _Sums()
-        for cell in group:
-            found[cell.key.matter] = found.get(cell.key.matter, _Sums()).plus(cell)
+        by_matter: dict[str, _Sums] = {}
+        for cell in found:
+            by_matter[cell.key.matter] = by_matter.get(cell.key.matter, _Sums()).plus(cell)
             subtotal, total = subtotal.plus(cell), total.plus(cell)
         if not matters:
-            rows.append(Row((names.party(party), "", *subtotal.figures())))
+            rows.append(view.row(names.party(party), "", subtotal))
             continue
-        first: str | Both = names.party(party)
-        for matter, sums in sorted(found.items()):
-            rows.append(Row((first, names.matter(matter), *sums.figures())))
-            first = ""
-        if len(found) > 1:
-            rows.append(Row(("", ("小計", "Subtotal"), *subtotal.figures()), strong=True))
-    rows.append(Row((("合計", "Total"), "", *total.figures()), strong=True))
-    return tuple(rows)
+        label: str | Both = names.party(party)
+        for matter, sums in sorted(by_matter.items()):
+            rows.append(view.row(label, names.matter(matter), sums))
+            label = names.party(party)[0]
+        if len(by_matter) > 1 and len(groups) > 1:
+            rows.append(view.row(label, ("小計", "Subtotal"), subtotal, level=SUBTOTAL))
+    return (*rows, _total(view, total))
 
 
-def _carried(cells: Iterable[Cell], names: Names, view: View) -> Table:
+def _carried(cells: Iterable[Cell], names: Names, view: View) -> tuple[Row, ...]:
     sums: dict[tuple[str, str], Amount] = {}
     total = NOTHING
     for cell in cells:
@@ -185,40 +211,22 @@ def _carried(cells: Iterable[Cell], names: Names, view: View) -> Table:
             sums[place] = sums.get(place, NOTHING) + cell.carried
             total += cell.carried
     rows = [
-        Row((names.party(party), names.matter(matter), *_carried_figures(amount)))
-        for (party, matter), amount in sorted(sums.items())[:LISTED_MAX]
+        view.row(names.party(party), names.matter(matter), _Sums(amount))
+        for (party, matter), amount in sorted(sums.items())
     ]
-    return Table(
-        ("うち確定済み期間の調整", "Of which adjustments of frozen periods (yen)"),
-        (*(Column(head, width=1) for head in view.heads), *(_FIGURES[index] for index in (0, 4, 5, 6))),
-        (*rows, Row((("合計", "Total"), "", *_carried_figures(total)), strong=True)),
-        small=True,
-    )
+    return (*(rows if len(rows) <= LISTED_MAX else ()), _total(view, _Sums(total)))
 
 
-def _carried_figures(amount: Amount) -> tuple[str, ...]:
-    return tuple(number(value) for value in (amount.copies, amount.yen, amount.commission, amount.due_yen))
+def _by_other(cells: Iterable[Cell], view: View) -> dict[str, list[Cell]]:
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(view.other(cell.key), []).append(cell)
+    return dict(sorted(found.items()))
 
 
-def _by_store(cells: Iterable[Cell], names: Names, view: View) -> Table:
-    rows = tuple(
-        Row(
-            (
-                names.party(view.other(cell.key))[0],
-                names.matter(cell.key.matter)[0],
-                cell.key.store,
-                *_Sums().plus(cell).figures(),
-            )
-        )
-        for cell in cells
-    )
-    return Table(
-        ("店舗別明細", "By store (yen)"),
-        (*(Column(head, width=1) for head in view.heads), Column(("店舗", "Store")), *_FIGURES),
-        rows,
-        small=True,
-        new_page=True,
-    )
+def _total(view: View, sums: _Sums) -> Row:
+    total: Both = ("合計", "Total")
+    return view.row(total, "" if len(view.heads) > 1 else total, sums, level=TOTAL)
 
 
 def _amounts(cell: Cell) -> tuple[Amount, ...]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.settlement import sheet
 from gateway.settlement.paper import CSV, JSON, PDF, Names, Paper, file_name
-from gateway.settlement.papers.cells import amount_json, cell_lists, cells_json, view_of
+from gateway.settlement.papers.cells import amount_json, cell_lists, cells_json, store_lists, view_of
 from gateway.settlement.papers.figures import at_text, mark, number, period_text, to_json, yen
 from gateway.settlement.papers.heads import addressee, in_json, writer
 from gateway.settlement.papers.setting import Both, Document, Facts, Headline, Notes, facts, to_pdf
@@ -95,12 +95,13 @@ def _content(disclosure: Disclosure, names: Names, own: str) -> dict[str, object
 
 
 def _page(disclosure: Disclosure, names: Names, own: str) -> Document:
+    view = view_of(disclosure.role)
     return Document(
         title=_TITLE,
         number=own,
         mark=mark(disclosure.environment),
         to=addressee(disclosure.party, names),
-        of=writer(disclosure.issuer, names),
+        of=writer(disclosure.issuer, names, signed=True),
         meta=facts(
             ("番号", "No.", own),
             ("作成", "Made at", at_text(disclosure.made_us)),
@@ -120,7 +121,16 @@ def _page(disclosure: Disclosure, names: Names, own: str) -> Document:
             ),
         ),
         parts=(
-            *cell_lists(disclosure.cells, names, view_of(disclosure.role)),
+            *cell_lists(disclosure.cells, names, view),
+            Notes(
+                (
+                    (
+                        "▲は負の額を表します。請求額は協議のうえ確定し、確定後の訂正は次の期間の調整となります。",
+                        "▲ marks a negative amount. Once frozen, corrections are adjustments of the next period.",
+                    ),
+                )
+            ),
+            *store_lists(disclosure.cells, names, view),
             Facts(
                 ("照合", "To reconcile with"),
                 facts(
@@ -129,14 +139,6 @@ def _page(disclosure: Disclosure, names: Names, own: str) -> Document:
                     ("照合方法", "Reconcile", "sekisho relay reconcile DISCLOSURE --reports DIR --data RELAY"),
                 ),
                 small=True,
-            ),
-            Notes(
-                (
-                    (
-                        "▲は負の額を表します。請求額は協議のうえ確定し、確定後の訂正は次の期間の調整となります。",
-                        "▲ marks a negative amount. Once frozen, corrections are adjustments of the next period.",
-                    ),
-                )
             ),
         ),
     )

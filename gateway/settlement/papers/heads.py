@@ -3,19 +3,17 @@
 from gateway.settlement.paper import Names
 from gateway.settlement.papers.setting import Both, Someone
 
-SEAL_LEFT_OUT = "電子署名により公印省略"
-
 
 def addressee(party: str, names: Names) -> Someone:
     """The party that a document goes to."""
     return Someone(names.party(party), _address(party, names))
 
 
-def writer(issuer: str, names: Names) -> Someone:
-    """The centre, with its registration; its signature stands for the seal."""
+def writer(issuer: str, names: Names, *, signed: bool = False) -> Someone:
+    """The centre, with its registration. signed: the paper's data are, which stands for the seal."""
     registration = names.registrations.get(issuer, "")
     lines = (f"登録番号 {registration}",) if registration else ()
-    return Someone(names.issuer, (*_address(issuer, names), *lines, SEAL_LEFT_OUT))
+    return Someone(names.issuer, (*_address(issuer, names), *lines, "電子署名により公印省略" if signed else "公印省略"))
 
 
 def in_json(party: str, name: Both, names: Names) -> dict[str, str]:

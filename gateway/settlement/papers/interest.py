@@ -129,14 +129,24 @@ def _delay(late: LateInterest) -> Facts:
 
 def _reckoning(late: LateInterest) -> Table:
     other = Base.UNPAID if late.base is Base.RECEIVED else Base.RECEIVED
-    rows = [_row(late, _BASES[late.base], ("契約の文言による額", "by the wording"), late.base_yen, late.interest_yen)]
+    rows = [
+        _row(late, _BASES[late.base], ("契約の文言による額", "as worded: claimed"), late.base_yen, late.interest_yen)
+    ]
     if late.base is Base.RECEIVED:
-        rows.append(_row(late, _BASES[other], ("参考", "for comparison"), late.unpaid_yen, late.unpaid_interest_yen))
+        rows.append(
+            _row(
+                late,
+                _BASES[other],
+                ("参考(差引後の額による)", "beside it, on the net"),
+                late.unpaid_yen,
+                late.unpaid_interest_yen,
+            )
+        )
     return Table(
         ("計算", "The reckoning (yen)"),
         (
             Column(("計算の基礎", "Base"), width=1),
-            Column(("", "")),
+            Column(("区分", "Which")),
             Column(("金額", "Amount"), right=True),
             Column(("計算式", "Formula")),
             Column(("利息", "Interest"), right=True),

@@ -12,9 +12,9 @@ from gateway.settlement.papers.cells import amount_json, cells_csv, cells_json
 from gateway.settlement.papers.errors import PaperContradicted
 from gateway.settlement.papers.figures import at_text, rate, to_json
 from gateway.settlement.papers.heads import in_json
-from gateway.settlement.papers.invoice_page import TITLES, Line, page
+from gateway.settlement.papers.invoice_page import TITLES, Line, Tax, page, taxes
 from gateway.settlement.papers.setting import Attachment, to_pdf
-from protocol.invoice import DocumentKind, Invoice, SignedInvoice, encode_signed
+from protocol.invoice import DocumentKind, Invoice, SignedInvoice, TaxRule, encode_signed
 
 FORMAT: Final = "sekisho-invoice-paper/1"
 
@@ -63,10 +63,11 @@ def _lines_of_bill(bill: Bill) -> tuple[Line, ...]:
 def _lines_of_net(invoice: Invoice) -> tuple[Line, ...]:
     net = invoice.net
     if invoice.role != "certificate":
-        return (Line(("情報提供手数料", "Fee for information provided"), net.copies, None, net.yen, taxed=False),)
+        return (Line(("情報提供手数料", "Fee for information provided"), None, None, net.yen, taxed=False),)
+    taxed = bool(invoice.tax_supplier) or len({cell.key.party for cell in invoice.cells}) > 1
     return (
         Line(("交付手数料", "Fees received"), net.copies, None, net.yen, taxed=False),
-        Line(("委託手数料", "Commission"), net.copies, None, -net.commission, taxed=bool(invoice.tax_supplier)),
+        Line(("委託手数料", "Commission"), net.copies, None, -net.commission, taxed=taxed),
     )
 
 
@@ -98,7 +99,7 @@ def _content(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], n
             }
             for each in lines
         ],
-        "tax": _tax(invoice, names),
+        "taxes": [_tax(each, invoice.tax, names) for each in taxes(invoice, lines)],
         "cells": cells_json(invoice.cells, names),
         "items": {"count": invoice.items, "sha256": invoice.items_digest.hex()},
         "rests_on": {
@@ -111,6 +112,7 @@ def _content(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], n
                 "root": rests.checkpoint_root.hex(),
                 "at": at_text(rests.checkpoint_us),
             },
+            "frozen_at": at_text(rests.frozen_us) if rests.frozen_us else None,
         },
         "signature": {
             "key_id": signed.key_id,
@@ -120,12 +122,10 @@ def _content(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], n
     }
 
 
-def _tax(invoice: Invoice, names: Names) -> dict[str, object] | None:
-    if not invoice.tax_supplier:
-        return None
+def _tax(each: Tax, rule: TaxRule, names: Names) -> dict[str, object]:
     return {
-        "supplier": in_json(invoice.tax_supplier, names.party(invoice.tax_supplier), names),
-        "rate": rate(invoice.tax),
-        "taxed_yen": invoice.net.commission,
-        "tax_yen": invoice.tax_yen,
+        "supplier": in_json(each.supplier, names.party(each.supplier), names),
+        "rate": rate(rule),
+        "taxed_yen": each.taxed_yen,
+        "tax_yen": each.tax_yen,
     }

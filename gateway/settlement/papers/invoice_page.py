@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from gateway.settlement.paper import Names, file_name
-from gateway.settlement.papers.cells import cell_lists, view_of
+from gateway.settlement.papers.cells import cell_lists, store_lists, view_of
 from gateway.settlement.papers.figures import at_text, day_text, mark, number, period_text, rate, yen
 from gateway.settlement.papers.heads import addressee, writer
 from gateway.settlement.papers.setting import (
+    TOTAL,
     Both,
     Column,
     Document,
@@ -39,18 +40,26 @@ _LEADS: Final[dict[DocumentKind, Both]] = {
         "委託手数料が手数料を上回り差引額が負となったため、下記の額を返還します。",
         "Commission and refunds exceed the fees: we return the amount below.",
     ),
-    DocumentKind.STATEMENT: ("下記のとおり支払います。", "We pay the amount below."),
+    DocumentKind.STATEMENT: ("下記のとおり支払います。", "We will pay the amount below."),
 }
 _OWED: Final[Both] = (
-    "委託手数料が手数料を上回り差引額が負となったため、下記の額は貴団体の負担となります。",
-    "Commission and refunds exceed the fees: the amount below is owed by you.",
+    "委託手数料が手数料を上回り差引額が負となりました。仕様書に定めがないため、下記の額の精算方法は協議によります。",
+    "Commission exceeds the fees. The agreement has no clause for it: how the amount is settled is agreed upon.",
 )
 _HEADLINES: Final[dict[DocumentKind, tuple[Both, Both]]] = {
     DocumentKind.INVOICE: (("ご請求金額", "Amount due"), ("お支払期限", "Due")),
-    DocumentKind.CREDIT_NOTE: (("ご返還金額", "Amount returned"), ("返還予定日", "Returned by")),
-    DocumentKind.STATEMENT: (("お支払金額", "Amount paid"), ("お支払予定日", "Paid by")),
+    DocumentKind.CREDIT_NOTE: (("ご返還金額", "Amount to be returned"), ("返還予定日", "Returned by")),
+    DocumentKind.STATEMENT: (("お支払金額", "Amount payable"), ("お支払予定日", "Payable on")),
 }
 _HEADLINE_OWED: Final[tuple[Both, Both]] = (("ご負担金額", "Amount owed"), ("精算日", "Settled by"))
+
+
+class Tax(NamedTuple):
+    """The tax within one supplier's commission."""
+
+    supplier: str
+    taxed_yen: int
+    tax_yen: int
 
 
 class Line(NamedTuple):
@@ -76,7 +85,7 @@ def page(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], names
         number=invoice.number,
         mark=mark(invoice.environment),
         to=addressee(invoice.party, names),
-        of=writer(invoice.issuer, names),
+        of=writer(invoice.issuer, names, signed=True),
         meta=facts(
             ("番号", "No.", invoice.number),
             ("発行日", "Date", day_text(invoice.issued_on)),
@@ -86,7 +95,7 @@ def page(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], names
             label,
             yen(abs(invoice.due_yen)),
             facts(
-                (*due, day_text(invoice.due_on)),
+                (*due, day_text(invoice.due_on) or "契約に定める期日"),
                 ("対象期間", "Period", period_text(invoice.period)),
                 ("契約", "Agreement", invoice.agreement),
                 ("振込先", "Account", names.accounts.get(payee, "")),
@@ -94,9 +103,10 @@ def page(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], names
         ),
         parts=(
             _items(invoice, lines),
-            *_tax(invoice, names),
+            *_tax_table(invoice, lines, names),
             *cell_lists(invoice.cells, names, view),
             Notes(tuple(_notes(invoice))),
+            *store_lists(invoice.cells, names, view),
             *_proof(signed, invoice),
         ),
     )
@@ -126,14 +136,43 @@ def _items(invoice: Invoice, lines: tuple[Line, ...]) -> Table:
             Column(("消費税", "Tax")),
             Column(("根拠", "Clause")),
         ),
-        (*rows, Row((("差引合計", "Total"), "", "", number(invoice.due_yen), "", ""), strong=True)),
+        (*rows, Row((("差引合計", "Total"), "", "", number(invoice.due_yen), "", ""), TOTAL)),
     )
 
 
-def _tax(invoice: Invoice, names: Names) -> Iterator[Table]:
-    if not invoice.tax_supplier:
+def taxes(invoice: Invoice, lines: tuple[Line, ...]) -> tuple[Tax, ...]:
+    """The tax within the commission, by supplier; one rounding each.
+
+    An invoice that names a supplier says its tax itself; of several, each one's is that of its own commission.
+    """
+    if invoice.tax_supplier:
+        return (Tax(invoice.tax_supplier, invoice.net.commission, invoice.tax_yen),)
+    if not any(each.taxed for each in lines):
+        return ()
+    sums: dict[str, int] = {}
+    for cell in invoice.cells:
+        sums[cell.key.party] = sums.get(cell.key.party, 0) + cell.net.commission
+    return tuple(Tax(supplier, yen, invoice.tax.within(yen)) for supplier, yen in sorted(sums.items()))
+
+
+def _tax_table(invoice: Invoice, lines: tuple[Line, ...], names: Names) -> Iterator[Table]:
+    found = taxes(invoice, lines)
+    if not found:
         return
     name = rate(invoice.tax)
+    rows = [
+        Row(
+            (
+                (f"{name}対象", f"at {name}"),
+                names.party(each.supplier),
+                names.registrations.get(each.supplier, ""),
+                number(each.taxed_yen),
+                number(each.tax_yen),
+            )
+        )
+        for each in found
+    ]
+    untaxed = ("対象外", "Not taxed")
     yield Table(
         ("税率別内訳", "By tax rate and supplier (yen)"),
         (
@@ -143,18 +182,7 @@ def _tax(invoice: Invoice, names: Names) -> Iterator[Table]:
             Column(("対象額(税込)", "Taxed amount"), right=True),
             Column(("うち消費税額等", "Tax within"), right=True),
         ),
-        (
-            Row(
-                (
-                    (f"{name}対象", f"at {name}"),
-                    names.party(invoice.tax_supplier),
-                    names.registrations.get(invoice.tax_supplier, ""),
-                    number(invoice.net.commission),
-                    number(invoice.tax_yen),
-                )
-            ),
-            Row((("対象外", "Not taxed"), ("市区町村の手数料", "Municipal fees"), "", number(invoice.net.yen), "0")),
-        ),
+        (*rows, Row((untaxed, ("市区町村の手数料", "Municipal fees"), "", number(invoice.net.yen), number(0)))),
     )
 
 
@@ -175,8 +203,8 @@ def _notes(invoice: Invoice) -> Iterator[Both]:
     )
     if invoice.kind == DocumentKind.STATEMENT:
         yield (
-            "委託手数料は取扱事業者の役務の提供であり、事業者が差し引いて納付しています。",
-            "The commission is the operators' supply and was withheld by them.",
+            "委託手数料は取扱事業者の役務の提供であり、事業者が手数料から差し引いています。",
+            "The commission is the operators' supply; they have withheld it from the fees.",
         )
     elif invoice.tax_supplier:
         yield (
@@ -196,6 +224,7 @@ def _proof(signed: SignedInvoice, invoice: Invoice) -> Iterator[Facts | Table]:
             ("明細データ", "Items, SHA-256", invoice.items_digest.hex()),
             ("チェックポイント", "Checkpoint", f"{number(rests.checkpoint_size)} / {at_text(rests.checkpoint_us)}"),
             ("同ルート", "Its root", rests.checkpoint_root.hex()),
+            ("確定日時", "Frozen at", at_text(rests.frozen_us) if rests.frozen_us else ""),
             ("署名鍵", "Signed by", signed.key_id),
             (
                 "検証方法",

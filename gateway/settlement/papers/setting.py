@@ -22,6 +22,8 @@ Both = tuple[str, str]
 """Japanese and English."""
 TAGGED_ROWS_MAX: Final = 300
 ATTACHED_BYTES_MAX: Final = 1 << 18
+SUBTOTAL: Final = 1
+TOTAL: Final = 2
 _TEMPLATE: Final = Path(__file__).parent / "templates" / "paper.typ"
 _LOCK: Final = threading.Lock()
 
@@ -35,10 +37,10 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A table's row: one text or pair a column. strong: a sum."""
+    """A table's row: one text or pair a column. level: SUBTOTAL, TOTAL or 0."""
 
     cells: tuple[str | Both, ...]
-    strong: bool = False
+    level: int = 0
 
 
 class Table(msgspec.Struct, frozen=True, tag="table"):
@@ -48,7 +50,6 @@ class Table(msgspec.Struct, frozen=True, tag="table"):
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     small: bool = False
-    new_page: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True, tag="facts"):
