@@ -30,6 +30,8 @@ from protocol.request_id import make_request_id
 SECOND_US: Final = 1_000_000
 MINUTE_US: Final = 60 * SECOND_US
 HOUR_US: Final = 60 * MINUTE_US
+MORNING_US: Final = 8 * HOUR_US
+"""When a store corrects what it notified the day before: before a month is disclosed, whenever that is."""
 DRAWS_MAX: Final = 1_000
 """So many times and offers are tried for one visit before the directory is taken to offer nothing."""
 _WEIGHTS: Final = (70, 18, 8, 3, 1)
@@ -255,7 +257,7 @@ def _steps(visit: Visit, draw: random.Random, *, last: dt.date, times: Times) ->
     next_us = day_start_us(jst_date(at_us) + dt.timedelta(days=1))
     ground = int(Ground.ENTRY_ERROR)
     corrected_us = {
-        Story.FEWER: next_us + 10 * HOUR_US,
+        Story.FEWER: next_us + MORNING_US,
         Story.FOUND: times.found_us,
         Story.AFTERWARDS: times.afterwards_us,
     }
@@ -265,7 +267,7 @@ def _steps(visit: Visit, draw: random.Random, *, last: dt.date, times: Times) ->
     elif visit.story is Story.OTHER_MONTH:
         first = last + dt.timedelta(days=1)
         correct = Correct(application, 1, visit.copies, next_us + MINUTE_US, str(first), ground)
-        writer.add(Transition.CORRECTED_1, Operation.CORRECT, correct, next_us + 10 * HOUR_US)
+        writer.add(Transition.CORRECTED_1, Operation.CORRECT, correct, next_us + MORNING_US)
     yield from writer.steps
 
 

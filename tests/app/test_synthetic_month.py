@@ -16,6 +16,7 @@ from gateway.app.synthetic_ledger import PastClock, make_partitions, open_past
 from gateway.app.synthetic_month import CertificateMonth
 from gateway.app.synthetic_parties import make_shops, tell_relay
 from gateway.app.synthetic_quarter import InquiryQuarter, questions
+from gateway.app.synthetic_times import month_times
 from gateway.directory import toml
 from gateway.directory.directory import Directory
 from gateway.issuance.rider import issuance_rider
@@ -23,7 +24,8 @@ from gateway.ledger.verification import verify_ledger
 from gateway.peers.proof_book import open_proof_book
 from gateway.peers.relay.store import create_store, open_store
 from gateway.peers.relay.totals import totals
-from gateway.settlement.periods import month, quarter
+from gateway.settlement.calendars import STANDARD
+from gateway.settlement.periods import month, month_of, quarter, shift_months
 from gateway.settlement.reading import read_cut, read_statement
 from gateway.settlement.windows import Window, midnight_us
 from gateway.store.ledger_audit import AUDIT_CONNECTIONS, open_reader
@@ -122,6 +124,17 @@ def test_a_plan_is_the_same_for_a_seed_and_has_every_story(steps):
     assert {visit.municipality for visit in visits.values()} == {"121002", "162027"}
     assert {visit.shop.store for visit in visits.values()} == {"s-0", "s-1", "s-2"}
     assert [step.at_us for step in steps] == sorted(step.at_us for step in steps)
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_what_is_not_found_by_reconciling_is_recorded_before_the_data_are_disclosed(number):
+    times = month_times(month_of(shift_months(dt.date(2026, 4, 1), number)), calendars=STANDARD)
+    steps = plan(
+        directory("directory.certificate.example.toml"), SHOPS, first=times.period.first, last=times.period.last,
+        visits=20, seed=number, times=times.late,
+    )  # fmt: skip
+    found = {Story.LATE, Story.FOUND, Story.AFTERWARDS}
+    assert all(step.at_us < times.disclose_us for step in steps if step.visit.story not in found)
 
 
 def test_a_directory_that_is_not_in_force_offers_nothing():
