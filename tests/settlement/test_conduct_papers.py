@@ -54,7 +54,7 @@ async def test_each_payment_leaves_a_receipt_once(database_dsn, tmp_path):
             ("領収書", "2026-10-19"),
             ("領収書", "2026-10-20"),
         ]
-        assert sum(each["yen"] for each in receipts) == receipts[0]["invoice_due_yen"]
+        assert sum(each["yen"] for each in receipts) == receipts[0]["due_yen"]
 
 
 @pytest.mark.guest

@@ -14,7 +14,13 @@ from gateway.settlement.billing import bill
 from gateway.settlement.interest import Waiver, late_interest
 from gateway.settlement.papers import cells as cells_module
 from gateway.settlement.papers import disclosure as disclosure_module
-from gateway.settlement.papers import disclosure_papers, interest_papers, invoice_papers, payment_papers
+from gateway.settlement.papers import (
+    disclosure_papers,
+    interest_papers,
+    interest_payment_papers,
+    invoice_papers,
+    payment_papers,
+)
 from gateway.settlement.papers.errors import ActMisfits, GlyphLacking, PaperContradicted
 from gateway.settlement.papers.figures import day_text, number, percent, period_text, rate, yen
 from gateway.settlement.papers.setting import ATTACHED_BYTES_MAX
@@ -170,7 +176,11 @@ def test_a_municipality_that_owes_is_told_so_and_by_no_clause_that_is_not_there(
 
 def test_a_ministrys_quarter_has_neither_commission_nor_tax():
     amount = Amount(30, 0, 1_200, 0)
-    of = (Cell(Key("ministry", "", "nenkin", ""), amount, Amount(1, 0, -10, 0), NOTHING, NOTHING, NOTHING, (1,)),)
+    taken = Amount(1, 0, -10, 0)
+    of = (
+        Cell(Key("ministry", "", "", ""), NOTHING, taken, NOTHING, NOTHING, NOTHING, (1,)),
+        Cell(Key("ministry", "", "nenkin", ""), amount, NOTHING, NOTHING, NOTHING, NOTHING, (1,)),
+    )
     signed, made = invoice(of, role="inquiry", party="ministry", period="2026-Q2", tax_supplier="", due_on="")
     papers = invoice_papers(
         signed, made, bill=bill(RECORDS, period("2026-Q2"), {"records": [made.net.yen // 10]}), names=NAMES
@@ -178,6 +188,8 @@ def test_a_ministrys_quarter_has_neither_commission_nor_tax():
     first, *_ = texts(papers)
     assert "2026年度第2四半期分" in first
     assert "契約に定める期日" in first
+    assert "取消分(事務の記載なし)" in first
+    assert "税込" not in first
     assert "委託手数料" not in first
     assert content_of(papers)["taxes"] == []
 
@@ -256,7 +268,9 @@ def test_what_came_in_gets_a_receipt_and_a_part_shows_what_is_missing():
     assert yen(made.due_yen - 1_000) in page
     assert f"{number(made.due_yen - 1_000)}▲1,000" in page
     content = content_of(papers)
-    assert (content["invoice"], content["yen"], content["paid_on"]) == (made.number, made.due_yen - 1_000, "2026-11-20")
+    assert content["for"] == [{"number": made.number, "yen": made.due_yen}]
+    assert (content["yen"], content["paid_on"]) == (made.due_yen - 1_000, "2026-11-20")
+    assert "収入印紙" in page
 
 
 def test_a_second_payment_has_a_paper_of_its_own():
@@ -274,6 +288,7 @@ def test_what_went_out_is_made_known_and_is_no_receipt():
     (page,) = texts(payment_papers(act(ActKind.PAID, party="chiba", yen=made.due_yen), invoice=made, names=NAMES))
     assert "支払通知書" in page
     assert "領収" not in page
+    assert "収入印紙" not in page
     assert "".join(NAMES.accounts["chiba"].split()) in page
 
 
@@ -311,6 +326,30 @@ def test_a_waiver_says_its_ground_and_claims_nothing():
     assert content_of(papers)["payable_yen"] == 0
     with pytest.raises(ActMisfits):
         interest_papers(act(ActKind.INTEREST), found, names=NAMES)
+
+
+def test_a_ground_with_a_character_that_the_font_lacks_is_printed_with_a_geta():
+    found = late(waiver=Waiver(ground="障害\U00013000のため\n以上", reference="1"))
+    (page,) = texts(interest_papers(act(ActKind.WAIVED), found, names=NAMES))
+    assert "障害〓のため〓以上" in page
+
+
+def test_late_interest_that_is_paid_gets_a_receipt_over_all_its_claims():
+    asked = [act(ActKind.INTEREST, yen=20_500), act(ActKind.INTEREST, yen=300, turn=1)]
+    paid = act(ActKind.PAID, claim="fees:interest", yen=20_000, day="2026-12-18")
+    papers = interest_payment_papers(paid, asked=asked, names=NAMES)
+    (page,) = texts(papers)
+    assert "領収書" in page
+    assert "遅延利息として" in page
+    assert "20,80020,000▲800" in page
+    content = content_of(papers)
+    assert [each["number"] for each in content["for"]] == [
+        "interest-2026-10-cvs-dev-fees",
+        "interest-2026-10-cvs-dev-fees-2",
+    ]
+    for wrong in ([], [act(ActKind.WAIVED)], [act(ActKind.INTEREST, party="chiba")]):
+        with pytest.raises(ActMisfits):
+            interest_payment_papers(paid, asked=wrong, names=NAMES)
 
 
 def disclosed(rows):

@@ -7,6 +7,6 @@ amounts and days as text. heads: who writes to whom. cells: lists of a statement
 from gateway.settlement.papers.disclosure import disclosure_papers
 from gateway.settlement.papers.interest import interest_papers
 from gateway.settlement.papers.invoice import invoice_papers
-from gateway.settlement.papers.payment import payment_papers
+from gateway.settlement.papers.payment import interest_payment_papers, payment_papers
 
-__all__ = ["disclosure_papers", "interest_papers", "invoice_papers", "payment_papers"]
+__all__ = ["disclosure_papers", "interest_papers", "interest_payment_papers", "invoice_papers", "payment_papers"]

@@ -68,6 +68,7 @@ class _Figure(NamedTuple):
     net: bool = True
 
 
+_NO_MATTER: Final[Both] = ("取消分(事務の記載なし)", "Disclaimed, of no affair")
 _COPIES: Final = _Figure(("通数", "Copies"), lambda sums: sums.net.copies)
 _BOOKINGS: Final = _Figure(("記録数", "Bookings"), lambda sums: sums.net.entries)
 _GROSS: Final = _Figure(("手数料", "Gross"), lambda sums: sums.sold.yen, net=False)
@@ -212,7 +213,7 @@ def _summary(cells: Iterable[Cell], names: Names, view: View, *, matters: bool =
             continue
         label: str | Both = names.party(party)
         for matter, sums in sorted(by_matter.items()):
-            rows.append(view.row(label, names.matter(matter), sums))
+            rows.append(view.row(label, _matter(names, matter), sums))
             label = names.party(party)[0]
         if len(by_matter) > 1 and len(groups) > 1:
             rows.append(view.row(label, ("小計", "Subtotal"), subtotal, level=SUBTOTAL))
@@ -228,10 +229,14 @@ def _carried(cells: Iterable[Cell], names: Names, view: View) -> tuple[Row, ...]
             sums[place] = sums.get(place, NOTHING) + cell.carried
             total += cell.carried
     rows = [
-        view.row(names.party(party), names.matter(matter), _Sums(amount))
+        view.row(names.party(party), _matter(names, matter), _Sums(amount))
         for (party, matter), amount in sorted(sums.items())
     ]
     return (*(rows if len(rows) <= LISTED_MAX else ()), _total(view, _Sums(total)))
+
+
+def _matter(names: Names, matter: str) -> Both:
+    return names.matter(matter) if matter else _NO_MATTER
 
 
 def _by_other(cells: Iterable[Cell], view: View) -> dict[str, list[Cell]]:

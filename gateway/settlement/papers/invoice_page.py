@@ -113,6 +113,8 @@ def page(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], names
 
 
 def _items(invoice: Invoice, lines: tuple[Line, ...]) -> Table:
+    taxed = any(each.taxed for each in lines)
+    incl_ja, incl_en = ("(税込)", ", tax included") if taxed else ("", "")
     rows = [
         Row(
             (
@@ -127,12 +129,12 @@ def _items(invoice: Invoice, lines: tuple[Line, ...]) -> Table:
         for each in lines
     ]
     return Table(
-        ("内訳", "Items (yen, tax included)"),
+        ("内訳", f"Items (yen{incl_en})"),
         (
             Column(("項目", "Item"), width=1),
             Column(("数量", "Quantity"), right=True),
-            Column(("単価(税込)", "Unit price"), right=True),
-            Column(("金額(税込)", "Amount"), right=True),
+            Column((f"単価{incl_ja}", "Unit price"), right=True),
+            Column((f"金額{incl_ja}", "Amount"), right=True),
             Column(("消費税", "Tax")),
             Column(("根拠", "Clause")),
         ),
@@ -187,10 +189,7 @@ def _tax_table(invoice: Invoice, lines: tuple[Line, ...], names: Names) -> Itera
 
 
 def _notes(invoice: Invoice) -> Iterator[Both]:
-    yield (
-        "▲は負の額を表します。金額はすべて円、税込です。",
-        "▲ marks a negative amount. All amounts are yen, tax included.",
-    )
+    yield "▲は負の額を表します。金額の単位は円です。", "▲ marks a negative amount. All amounts are yen."
     if invoice.role != "certificate":
         yield (
             "手数料は提供した本人確認情報の件数により、同一電文の再送は重ねて算定しません。",

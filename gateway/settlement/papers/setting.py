@@ -157,3 +157,9 @@ def _compiler() -> typst.Compiler:
 def facts(*rows: tuple[str, str, str]) -> tuple[tuple[Both, str], ...]:
     """Rows of Japanese, English and value; those without a value are left out."""
     return tuple(((ja, en), value) for ja, en, value in rows if value)
+
+
+def in_glyphs(text: str) -> str:
+    """A person's text, with a geta (〓) for what the font lacks; an act that stands must have its document."""
+    holds = paper_typeface().characters.holds
+    return "".join(each if holds(each) else "〓" for each in text)
