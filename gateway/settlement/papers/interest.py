@@ -129,7 +129,8 @@ def _delay(late: LateInterest) -> Facts:
             ("期限の翌日から入金日まで", "From the day after to the payment", f"{late.late_days}日"),
             ("うち算入しない日数", "Days that do not count", f"{excluded}日" if excluded else ""),
             ("計算日数", "Days that count", f"{late.days}日"),
-            ("年利率", "Rate a year", f"{percent(late.rate.basis_points)}  {late.rate.source}"),
+            ("年利率", "Rate a year", percent(late.rate.basis_points)),
+            ("利率の根拠", "Set by", late.rate.source),
         ),
     )
 

@@ -37,14 +37,14 @@ RANGES_MAX: Final = 40
 _LEADS: Final[dict[DocumentKind, Both]] = {
     DocumentKind.INVOICE: ("下記のとおり請求します。", "We claim the amount below."),
     DocumentKind.CREDIT_NOTE: (
-        "委託手数料が手数料を上回り差引額が負となったため、下記の額を返還します。",
-        "Commission and refunds exceed the fees: we return the amount below.",
+        "差引額が負となったため、下記の額を返還します。",
+        "The balance is negative: we return the amount below.",
     ),
     DocumentKind.STATEMENT: ("下記のとおり支払います。", "We will pay the amount below."),
 }
 _OWED: Final[Both] = (
-    "委託手数料が手数料を上回り差引額が負となりました。仕様書に定めがないため、下記の額の精算方法は協議によります。",
-    "Commission exceeds the fees. The agreement has no clause for it: how the amount is settled is agreed upon.",
+    "差引額が負となりました。仕様書に定めがないため、下記の額の精算方法は協議によります。",
+    "The balance is negative. The agreement has no clause for it: how the amount is settled is agreed upon.",
 )
 _HEADLINES: Final[dict[DocumentKind, tuple[Both, Both]]] = {
     DocumentKind.INVOICE: (("ご請求金額", "Amount due"), ("お支払期限", "Due")),
