@@ -88,6 +88,7 @@ def test_an_invoice_says_the_same_in_all_its_files():
     assert content["due_yen"] == sum(line["yen"] for line in content["lines"]) == made.due_yen
     assert sum(cell["due_yen"] for cell in content["cells"]) == made.due_yen
     first, *_ = texts(papers)
+    assert "件名Subject交付手数料(委託手数料控除後)" in first
     for told in (yen(made.due_yen), number(-made.net.commission), number(made.net.yen), made.number, "2026-11-20"):
         assert told in first
 
@@ -237,6 +238,11 @@ def test_real_documents_bear_no_mark_of_development():
     signed, made = invoice(environment="production")
     names = msgspec.structs.replace(NAMES, parties={"cvs-dev": ("事業者", "Operator")}, issuer=("センター", "Centre"))
     assert "DEVELOPMENT" not in "".join(texts(invoice_papers(signed, made, bill=None, names=names)))
+
+
+def test_a_test_environments_documents_say_so():
+    signed, made = invoice(environment="test")
+    assert "試験用データTESTDATA" in texts(invoice_papers(signed, made, bill=None, names=NAMES))[0]
 
 
 def test_a_name_that_the_font_lacks_is_refused_and_not_printed_as_a_box():

@@ -73,8 +73,8 @@ class Line(NamedTuple):
     clause: str = ""
 
 
-def page(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], names: Names) -> Document:
-    """The document over these lines."""
+def page(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], names: Names, *, subject: str) -> Document:
+    """The document over these lines. subject: what it is about, a line."""
     kind = DocumentKind(invoice.kind)
     owed = kind is DocumentKind.STATEMENT and invoice.due_yen < 0
     label, due = _HEADLINE_OWED if owed else _HEADLINES[kind]
@@ -95,6 +95,7 @@ def page(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], names
             label,
             yen(abs(invoice.due_yen)),
             facts(
+                ("件名", "Subject", subject),
                 (*due, day_text(invoice.due_on) or "契約に定める期日"),
                 ("対象期間", "Period", period_text(invoice.period)),
                 ("契約", "Agreement", invoice.agreement),
