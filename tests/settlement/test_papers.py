@@ -12,7 +12,6 @@ import pytest
 
 from gateway.settlement.billing import bill
 from gateway.settlement.interest import Waiver, late_interest
-from gateway.settlement.papers import cells as cells_module
 from gateway.settlement.papers import disclosure as disclosure_module
 from gateway.settlement.papers import (
     disclosure_papers,
@@ -20,11 +19,14 @@ from gateway.settlement.papers import (
     interest_payment_papers,
     invoice_papers,
     payment_papers,
+    statement_papers,
 )
+from gateway.settlement.papers import lists as lists_module
 from gateway.settlement.papers.errors import ActMisfits, GlyphLacking, PaperContradicted
 from gateway.settlement.papers.figures import day_text, number, percent, period_text, rate, yen
 from gateway.settlement.papers.setting import ATTACHED_BYTES_MAX
 from gateway.settlement.periods import month, period
+from gateway.settlement.statements import Statement
 from gateway.settlement.toml import read_contract
 from protocol.act import Act, ActKind
 from protocol.disclosure import Disclosure, Row
@@ -225,7 +227,7 @@ def test_every_store_is_listed_and_every_page_counted():
 
 
 def test_a_list_that_is_too_long_is_left_to_the_csv(monkeypatch):
-    monkeypatch.setattr(cells_module, "LISTED_MAX", 5)
+    monkeypatch.setattr(lists_module, "LISTED_MAX", 5)
     made, papers = papers_of()
     pages = "".join(texts(papers))
     assert "店舗別の明細は同じ番号のCSVにあります" in pages
@@ -401,6 +403,34 @@ def test_a_reader_of_rows_is_read_to_its_end_where_it_says_whether_it_was_the_ri
 
     with pytest.raises(ValueError, match="another file"):
         list(disclosure_papers(made, reader(), names=NAMES))
+
+
+def test_the_statement_of_a_period_shows_that_both_sides_come_to_the_same():
+    of = tuple(sorted(cells() + cells(party="cvs-two", counterparties=["chiba"]), key=lambda cell: cell.key))
+    whole = Statement("2026-10", of)
+    papers = statement_papers(whole, frozen=act(ActKind.CONFIRMED, party=""), role="certificate", names=NAMES)
+    content = content_of(papers)
+    assert sum(each["yen"] for each in content["by_party"].values()) == content["net"]["yen"]
+    assert sum(each["yen"] for each in content["by_counterparty"].values()) == content["net"]["yen"]
+    pages = "".join(texts(papers))
+    for heading in ("事業者別", "市区町村別", "種別ごと", "事業者・市区町村別", "うち確定済み期間の調整", "店舗別明細"):
+        assert heading in pages
+    assert pages.count(f"{yen(whole.net.due_yen)}") == 4
+    assert "御中" not in pages
+    assert by_suffix(papers)["csv"].count(b"\r\n") == len(of) + 1
+
+
+def test_the_statement_of_an_inquiry_centre_is_by_user_and_affair():
+    of = tuple(
+        Cell(Key(party, "", affair, ""), Amount(3, 0, 30, 0), NOTHING, NOTHING, NOTHING, NOTHING, (1,))
+        for party in ("mlit", "moj")
+        for affair in ("a", "b")
+    )
+    frozen = act(ActKind.CONFIRMED, party="", period="2026-Q1")
+    pages = "".join(texts(statement_papers(Statement("2026-Q1", of), frozen=frozen, role="inquiry", names=NAMES)))
+    assert "mlita330030" in pages
+    assert "小計Subtotal660060" in pages
+    assert "市区町村" not in pages
 
 
 @pytest.mark.parametrize(

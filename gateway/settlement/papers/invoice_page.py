@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from gateway.settlement.paper import Names, file_name
-from gateway.settlement.papers.cells import cell_lists, store_lists, view_of
 from gateway.settlement.papers.figures import at_text, day_text, mark, number, period_text, rate, yen
 from gateway.settlement.papers.heads import addressee, writer
+from gateway.settlement.papers.lists import cell_lists, store_lists, view_of
 from gateway.settlement.papers.setting import (
     TOTAL,
     Both,

@@ -83,12 +83,15 @@ class Headline(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A document on A4. mark: stands on each page, what the data are; "" for real ones. lead: above the headline."""
+    """A document on A4. mark: stands on each page, what the data are; "" for real ones. lead: above the headline.
+
+    to: None where it is for the writer's own books.
+    """
 
     title: Both
     number: str
     mark: str
-    to: Someone
+    to: Someone | None
     of: Someone
     meta: tuple[tuple[Both, str], ...]
     lead: Both
