@@ -413,7 +413,7 @@ def test_the_statement_of_a_period_shows_that_both_sides_come_to_the_same():
     assert sum(each["yen"] for each in content["by_party"].values()) == content["net"]["yen"]
     assert sum(each["yen"] for each in content["by_counterparty"].values()) == content["net"]["yen"]
     pages = "".join(texts(papers))
-    for heading in ("事業者別", "市区町村別", "種別ごと", "事業者・市区町村別", "うち確定済み期間の調整", "店舗別明細"):
+    for heading in ("事業者別", "市区町村別", "種別ごと", "事業者・市区町村別", "うち確定済み期間の調整"):
         assert heading in pages
     assert pages.count(f"{yen(whole.net.due_yen)}") == 4
     assert "御中" not in pages

@@ -10,13 +10,17 @@ from gateway.settlement.paper import CSV, JSON, PDF, Names, Paper, file_name
 from gateway.settlement.papers.cells import amount_json, cells_csv, with_cells
 from gateway.settlement.papers.figures import at_text, day_text, mark, number, period_text, yen
 from gateway.settlement.papers.heads import in_json, writer
-from gateway.settlement.papers.lists import store_lists, view_of, whole_lists
+from gateway.settlement.papers.lists import whole_lists
 from gateway.settlement.papers.setting import Both, Document, Facts, Headline, Notes, facts, to_pdf
 from gateway.settlement.statements import Statement
 from protocol.act import Act
 
 FORMAT: Final = "sekisho-statement-paper/1"
 TITLE: Final[Both] = ("精算総括表", "Statement of settlement")
+_NOTES: Final[tuple[Both, ...]] = (
+    ("▲は負の額を表します。金額の単位は円です。", "▲ marks a negative amount. All amounts are yen."),
+    ("種別・店舗ごとの明細は同じ番号のCSVにあります。", "Every cell is in the CSV of the same number."),
+)
 
 
 def statement_papers(statement: Statement, *, frozen: Act, role: str, names: Names) -> tuple[Paper, ...]:
@@ -78,10 +82,9 @@ def _page(statement: Statement, frozen: Act, role: str, names: Names, own: str) 
             ),
         ),
         parts=(
-            *whole_lists(statement.cells, names, role),
             _conservation(statement),
-            Notes((("▲は負の額を表します。金額の単位は円です。", "▲ marks a negative amount. All amounts are yen."),)),
-            *store_lists(statement.cells, names, view_of(role)),
+            *whole_lists(statement.cells, names, role),
+            Notes(_NOTES),
         ),
     )
 
