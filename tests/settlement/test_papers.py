@@ -321,6 +321,7 @@ def test_late_interest_shows_how_it_was_reckoned_and_the_net_beside_it():
     assert "24,960,000×2.5%×12÷36520,500" in page
     assert "15,392,000×2.5%×12÷36512,600" in page
     assert "2026-12-18" in page
+    assert "".join(NAMES.accounts["centre"].split()) in page
     assert content_of(papers)["payable_yen"] == 20_500
 
 

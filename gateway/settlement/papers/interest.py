@@ -113,6 +113,7 @@ def _page(act: Act, late: LateInterest, names: Names, title: Both, own: str) -> 
                 ("対象期間", "Period", period_text(act.period)),
                 ("契約", "Agreement", act.contract),
                 ("根拠", "Clause", late.clause),
+                ("振込先", "Account", "" if waived else names.accounts.get(names.centre, "")),
             ),
         ),
         parts=(_delay(late), _reckoning(late), *_waiver(late), Notes(_notes(late))),
