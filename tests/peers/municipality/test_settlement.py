@@ -176,16 +176,18 @@ def test_what_the_reports_come_to_follows_the_deposit_and_the_freeze() -> None:
         sold(1),
         sold(2, copies=2),
         sold(3, application=(1).to_bytes(16, "big"), **VOID),
-        sold(4, day=40),  # of November
+        sold(4, day=40),  # of November, it seems; by correction 6 of October
         sold(5, at_us=FROZEN_US + 1),  # of October, reported after the freeze
         sold(6, application=(4).to_bytes(16, "big"), transition=11, copies=0, yen=0, deposited_at_us=sold(9).at_us,
              at_us=FROZEN_US + 2),
+        sold(7, day=41),  # of November
     ]  # fmt: skip
-    october = own_sums(listed, period="2026-10", at_us=FROZEN_US, before_us=0)
+    october = own_sums(listed, period="2026-10", at_us=FROZEN_US, before_us=FROZEN_US)
     november = own_sums(listed, period="2026-11", at_us=FROZEN_US + month, before_us=FROZEN_US)
-    assert (october, november) == (Sums(2, 600), Sums(2, 600)), "late ones are adjustments of the next month"
-    whole = own_sums(listed, period="2026-11", at_us=FROZEN_US + month, before_us=0)
-    assert whole == Sums(4, 1200)
+    assert (october, november) == (Sums(2, 600), Sums(3, 900)), "late ones are adjustments of the next month"
+    later = FROZEN_US + month
+    alone = own_sums(listed, period="2026-11", at_us=later, before_us=later)
+    assert alone == Sums(1, 300), "October is still open then, and has its own"
 
 
 @given(
@@ -203,7 +205,7 @@ def test_months_together_come_to_all_reports(changes, freezes) -> None:
     months = ["2026-10", "2026-11", "2026-12"]
     sums = [
         own_sums(listed, period=month, at_us=cut, before_us=before)
-        for month, cut, before in zip(months, cuts, [0, *cuts], strict=False)
+        for month, cut, before in zip(months, cuts, [cuts[0], *cuts], strict=False)
     ]
     expected = sum(
         each.copies for each in listed if each.at_us <= cuts[2] and claiming.month_of(each.deposited_at_us) <= months[2]
