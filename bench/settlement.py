@@ -1,8 +1,8 @@
 """`python -m bench.settlement`: a month's statements of 3,000,000 entries, and a payer's check of 1,000,000 proofs.
 
 Each is measured in a process of its own, first with a third and then with the whole, so that the figures say whether
-the cost grows linearly. The entries stand in the projection that settlement reads, and are not signed; the payer's proofs
-are of real blocks, of which each has two entries of the payer at least (a payer whose blocks have more of its entries
+the cost grows linearly. The entries stand in the projection that settlement reads, unsigned; the payer's proofs are
+of real blocks, of which each has two entries of the payer at least (a payer whose blocks have more of its entries
 has fewer signatures to check). Making the data is not measured.
 """
 
