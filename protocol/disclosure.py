@@ -119,7 +119,10 @@ class Standing(NamedTuple):
 
 
 class Difference(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
-    """One difference: ours is the operator's, theirs the centre's. request_id: of the centre's booking, b"" if none."""
+    """One difference: ours is the operator's, theirs the centre's.
+
+    request_id: of the centre's first booking; where it has none of the operator's own notice, b"" without one.
+    """
 
     fault: Fault
     request_id: bytes
@@ -131,10 +134,10 @@ class Difference(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
 
     @property
     def key(self) -> bytes:
-        """What names it when it is accepted or disputed: 16 bytes, the same for the same application and fault."""
-        return hashlib.sha256(
-            context("difference") + _encode((self.fault, self.application, self.request_id))
-        ).digest()[:16]
+        """What names it when it is accepted or disputed: 16 bytes that no two of a reconciliation share."""
+        standing = self.theirs or self.ours
+        named = (self.fault, self.application, self.request_id, standing.day if standing else "")
+        return hashlib.sha256(context("difference") + _encode(named)).digest()[:16]
 
 
 class Reconciliation(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):

@@ -101,8 +101,11 @@ def make_service(
     cards: int = 10,
     environment: str = ENVIRONMENT,
     residents: int = RESIDENTS,
+    since_us: int | None = None,
 ) -> None:
     """Make the whole service. cards: residents of each municipality that get one, the test cases first.
+
+    since_us: from when the centre's keys are valid (gateway.app.setup.make_centre).
 
     Raises: errors of the parts.
     """
@@ -122,6 +125,7 @@ def make_service(
         progress=lambda _done, _of: None,
         environment=environment,
         role="certificate",
+        since_us=since_us,
     )
     now_us = time.time_ns() // 1000
     jpki = centre / "jpki"

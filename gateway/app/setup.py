@@ -89,9 +89,11 @@ def make_centre(
     owner_dsn: str | None = None,
     environment: str = ENVIRONMENT,
     role: Role = "inquiry",
+    since_us: int | None = None,
 ) -> None:
     """Make a centre in `data`, with its keys in `token` and its tables in a database of one's own where given.
 
+    since_us: from when its keys and its far end's are valid, for synthetic business of past days; from now otherwise.
     owner_dsn: an empty database of PostgreSQL 15 or newer, as a role that owns it and may create roles;
     sekisho_gateway and sekisho_ops are made there.
     Raises: SetupError; errors of the parts.
@@ -108,7 +110,7 @@ def make_centre(
             child.unlink()
     (data / ".unfinished").touch()
     now = datetime.now(UTC)
-    now_us = time.time_ns() // 1000
+    now_us = time.time_ns() // 1000 if since_us is None else since_us
     own = ROLE_SETUPS[role]
     label = f"{now:%Y-%m}-{secrets.token_hex(2)}"
 

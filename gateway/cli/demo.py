@@ -25,6 +25,7 @@ from gateway.app.supervisor import Running
 from gateway.cli.demo_certificates import DIRECTORY as CERTIFICATES
 from gateway.cli.demo_certificates import describe_service, make_demo_service, show_certificates
 from gateway.cli.demo_desk import demo_desk, describe_desk, make_demo_desk, show_codes
+from gateway.cli.demo_settle import planned, show_settlement
 from gateway.cli.init import make_with_progress
 from gateway.cli.inquire import describe, final_receipt
 from gateway.inquiry.cases import known_cases
@@ -51,11 +52,15 @@ VOUCHER: Final = "digital-voucher"
 @click.option(
     "--residents", type=click.IntRange(RESIDENTS_MIN, 10_000_000), default=RESIDENTS_DEFAULT, show_default=True
 )
-def command(data: Path, *, once: bool, workers: int, residents: int) -> None:
+@click.option("--settle", is_flag=True, help="Settle a past month and quarter in place of what is asked and issued.")
+def command(data: Path, *, once: bool, workers: int, residents: int, settle: bool) -> None:
     """Start both centres with synthetic residents; a ministry inquires, and a user takes certificates at a kiosk.
 
-    The first start makes everything (half a minute); later ones use what is there. Ctrl-C ends all of it.
+    The first start makes everything (half a minute); later ones use what is there. Ctrl-C ends all of it. With --once
+    --settle synthetic business of a past month and quarter is recorded and settled, to paid and proven invoices.
     """
+    if settle and not once:
+        raise click.UsageError("--settle plays once and ends; give it with --once")
     console = Console(width=None if sys.stdout.isatty() else 116)
     configure_logging("ERROR")
     console.print(
@@ -63,14 +68,24 @@ def command(data: Path, *, once: bool, workers: int, residents: int) -> None:
         highlight=False,
     )
     began = time.monotonic()
+    play = planned(data)
     try:
         if not is_made(data):
             console.print(f"making {data} 初回の準備をしています", highlight=False)
             port = _free_port(PORT)
             make_with_progress(
-                console, data, port=port, ops_port=_free_port(port + 1), workers=workers, residents=residents
+                console,
+                data,
+                port=port,
+                ops_port=_free_port(port + 1),
+                workers=workers,
+                residents=residents,
+                since_us=play.since_us,
             )
-        make_demo_service(console, data / CERTIFICATES, workers=workers)
+        make_demo_service(console, data / CERTIFICATES, workers=workers, since_us=play.since_us)
+        if settle:
+            show_settlement(console, play, data=data, service=data / CERTIFICATES)
+            return
         trio.run(_run, console, data, once, began)
     except KeyboardInterrupt:
         console.print("ended 終了しました")

@@ -63,12 +63,16 @@ SCENES: Final = (
 )
 
 
-def make_demo_service(console: Console, data: Path, *, workers: int) -> None:
-    """Make the service in `data` unless it is there."""
+def make_demo_service(console: Console, data: Path, *, workers: int, since_us: int) -> None:
+    """Make the service in `data` unless it is there; the centre's keys are valid since a time."""
     if not is_made(data):
         console.print("証明書交付の準備をしています / preparing the certificate service", highlight=False)
         make_service(
-            data, say=lambda text: console.print(f"  [dim]{text}[/]", highlight=False), workers=workers, kiosks=2
+            data,
+            say=lambda text: console.print(f"  [dim]{text}[/]", highlight=False),
+            workers=workers,
+            kiosks=2,
+            since_us=since_us,
         )
 
 

@@ -109,6 +109,7 @@ def make_with_progress(
     owner_dsn: str | None = None,
     environment: str = ENVIRONMENT,
     role: Role = "inquiry",
+    since_us: int | None = None,
 ) -> None:
     """make_centre with its steps and a bar on the console."""
     with Progress(
@@ -130,6 +131,7 @@ def make_with_progress(
             owner_dsn=owner_dsn,
             environment=environment,
             role=role,
+            since_us=since_us,
             say=lambda text: bar.console.print(f"  {text}", highlight=False),
             progress=lambda done, of: bar.update(task, completed=done, total=of, visible=True),
         )

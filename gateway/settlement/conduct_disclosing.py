@@ -12,6 +12,7 @@ from gateway.settlement.errors import SettlementError
 from gateway.settlement.facts import Disclosed, Signature
 from gateway.settlement.obstacles import frozen_already, without_contract
 from gateway.settlement.paper import Paper
+from gateway.settlement.papers import disclosure_papers
 from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_cut, read_statement
 from gateway.settlement.shelving import MEDIA, Shelf, open_shelf
@@ -21,7 +22,15 @@ from gateway.settlement.windows import Cut
 from gateway.settlement.words import STEPS
 from gateway.store.settlement import SettlementReader
 from protocol.act import Act, ActKind
-from protocol.disclosure import SignedDisclosure, digest, encode_disclosure, encode_signed, to_sign
+from protocol.disclosure import (
+    SignedDisclosure,
+    decode_disclosure,
+    digest,
+    encode_disclosure,
+    encode_signed,
+    read_rows,
+    to_sign,
+)
 
 ANSWER: Final = ("照合結果への回答", "Answer to the reconciliation")
 
@@ -221,6 +230,10 @@ async def _make_documents(desk: Desk, of: Period, acts: Acts, act: Act, shelf: S
         if digest(content) != said.signature.digest:
             raise DisclosureContradicted(act.party, of.text)
         await shelf.put_file(f"{name}.rows", MEDIA, file, made_us=act.at_us)
+        disclosure = decode_disclosure(content)
+        with file.open("rb") as rows:
+            for paper in disclosure_papers(disclosure, read_rows(rows, disclosure), names=desk.names, number=name):
+                await shelf.put(paper, made_us=act.at_us)
     signed = encode_signed(SignedDisclosure(content, said.signature.key_id, said.signature.signature))
     await shelf.put(Paper(name=f"{name}.disclosure", media=MEDIA, data=signed), made_us=act.at_us)
 

@@ -33,6 +33,11 @@ class Shelf:
         """Whether a document of this name stands."""
         return name in self._rows
 
+    async def read(self, name: str) -> bytes | None:
+        """A document whole; None where none stands. Raises: StoreError."""
+        row = self._rows.get(name)
+        return None if row is None else b"".join([part async for part in self._store.read(row)])
+
     async def put(self, paper: Paper, *, made_us: int) -> None:
         """Put a document, unless it stands. Raises: StoreError."""
         await self._put(paper.name, paper.media, _pieces(paper.data), made_us)

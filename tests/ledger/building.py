@@ -53,23 +53,25 @@ class Signer:
 class Centre:
     """A centre's signing keys and the trust bundle that vouches for them."""
 
-    def __init__(self):
+    def __init__(self, role="inquiry"):
         self.root = Signer("root-1")
         self.block = Signer("block-1")
         self.checkpoint = Signer("checkpoint-1")
         self.checkpoint_pq = Signer("checkpoint-pq-1", pq=True)
+        self.invoice = Signer("invoice-1")
         purposes = [
             (self.root, Purpose.HISTORY),
             (self.block, Purpose.BLOCK),
             (self.checkpoint, Purpose.CHECKPOINT),
             (self.checkpoint_pq, Purpose.CHECKPOINT_PQ),
+            (self.invoice, Purpose.INVOICE),
         ]
         records = [KeyRecord(s.key_id, str(p), int(s.algorithm), s.spki, 0) for s, p in purposes]
         history = KeyHistory("centre", 1, T0_US, records).encode()
         signed = SignedKeyHistory("root-1", 1, self.root.sign(history_to_sign(history)), history)
         self.trust = Trust(
             centre="centre",
-            role="inquiry",
+            role=role,
             environment="test",
             root=self.root.spki,
             signed_history=encode_signed_history(signed),

@@ -93,10 +93,10 @@ def take_over(
         notice = replace(notice, relay_at_us=now_us)  # whatever the kiosk put there: it is the relay's to say
         store.run("UPDATE applications SET erasing_us = ? WHERE application = ?", now_us, notice.application)
     store.run(
-        "INSERT INTO outbox (application, operation, turn, request_id, kiosk, by_relay, asked, body, taken_us, state)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO outbox (application, operation, turn, request_id, kiosk, by_relay, asked, body, taken_us, state,"
+        " deposited_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         *(notice.application, operation, turn, request_id, caller.kiosk, int(by_relay), digest, encode(notice)),
-        *(now_us, HELD),
+        *(now_us, HELD, _deposited(notice)),
     )
     if not isinstance(notice, issuance.Erase):
         _book(store, notice, request_id, caller, now_us)
@@ -113,6 +113,11 @@ def _place(notice: Notice) -> tuple[int, int]:
             return Operation.CORRECT, number
         case _:
             return Operation.ERASE, 0
+
+
+def _deposited(notice: Notice) -> int | None:
+    """When the money came, of a notice that says so; it outlives the body, for the month's reconciliation."""
+    return notice.deposited_at_us if isinstance(notice, issuance.Complete | issuance.Correct) else None
 
 
 def _differing(store: Store, notice: Notice, by_relay: int, body: bytes | None, caller: Kiosk, now_us: int) -> None:

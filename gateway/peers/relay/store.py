@@ -67,6 +67,13 @@ MIGRATIONS: Final = (
     CREATE INDEX notices_open ON notices (number) WHERE acknowledged_us IS NULL;
     """,
     "CREATE INDEX outbox_unfiled ON outbox (number) WHERE proof IS NOT NULL;",
+    """
+    ALTER TABLE outbox ADD COLUMN deposited_us INTEGER;
+    UPDATE outbox SET deposited_us = (SELECT deposited_us FROM dealings d WHERE d.application = outbox.application)
+        WHERE operation = 26;
+    CREATE INDEX outbox_deposited ON outbox (deposited_us, application) WHERE deposited_us IS NOT NULL;
+    CREATE INDEX lines_notice ON lines (notice);
+    """,
 )
 """Applied in order; PRAGMA user_version counts them."""
 
@@ -114,6 +121,11 @@ class Store:
         """All rows of one query. Raises: StoreFailed."""
         with _told():
             return self._connection.execute(sql, args).fetchall()
+
+    def each(self, sql: str, *args: object) -> Iterator[tuple[Any, ...]]:
+        """The rows of one query, one after another, while nothing else is asked. Raises: StoreFailed."""
+        with _told():
+            yield from self._connection.execute(sql, args)
 
     def row(self, sql: str, *args: object) -> tuple[Any, ...] | None:
         """The first row or None. Raises: StoreFailed."""
