@@ -8,9 +8,8 @@ from typing import Final
 import click
 import msgspec
 
-from gateway.app.settling import SETTLEMENT
 from gateway.cli.centre import data_needed, dsn_option
-from gateway.cli.settle_desk import at_desk, by_option, echo, read, show, shown, who
+from gateway.cli.settle_desk import at_desk, by_option, documents_of, echo, read, show, shown, who
 from gateway.settlement import conduct_ending
 from gateway.settlement.conduct import Desk, Person
 from gateway.settlement.ending import CLAUSES, Account
@@ -120,7 +119,7 @@ def final_account(
         return
     click.echo("\n".join(account_lines(made)))
     if act is not None:
-        show([act], as_json=False, place=data / SETTLEMENT / made.term.replace("/", "_") / party)
+        show([act], as_json=False, place=documents_of(data, made.term) / party)
 
 
 @click.command("hand-over")

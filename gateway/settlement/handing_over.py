@@ -16,7 +16,7 @@ Memory: one batch of entries, one part of a document. Source: 000契21, 27; DOMA
 import hashlib
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -65,10 +65,11 @@ async def hand_over(
     found = contract_with(desk, party, contract)
     rows = await ActStore(desk.database).acts()
     account, upto, over = await standing_account(desk, found, party, [row.act for row in rows])
-    acts = [row for row in rows[: len(upto)] if _concerns(row.act, found, party, over)]
+    spans = _spans(upto, found, party, over)
+    acts = [row for row in rows[: len(upto)] if _concerns(row.act, found, party, spans)]
     package = Package(out.with_name(f".{out.name}.{secrets.token_hex(4)}"))
     try:
-        await _fill(desk, package, found, party, over, acts, account, trust)
+        await _fill(desk, package, found, party, over, acts, spans, account, trust)
         standing = [
             row.act
             for row in rows
@@ -142,6 +143,7 @@ async def _fill(
     party: str,
     over: Period,
     acts: Sequence[ActRow],
+    spans: Container[str],
     account: Account,
     trust: Trust,
 ) -> None:
@@ -159,7 +161,7 @@ async def _fill(
         await package.add(LEDGER, _bookings(desk, reader, contract, party, over))
     store = DocumentStore(desk.database)
     for row in await store.listed(party=party):
-        if _touches(row.period, over):
+        if row.period in spans:
             await package.add(f"{DOCUMENTS}/{row.period.replace('/', '_')}/{row.name}", store.read(row))
 
 
@@ -208,11 +210,20 @@ def _statement(statement: Statement, desk: Desk) -> bytes:
     return with_cells(head, statement.cells, desk.names)
 
 
-def _concerns(act: Act, contract: Contract, party: str, over: Period) -> bool:
-    """Whether an act belongs to the contract's file: its own, and of acts about all what touches its term."""
+def _spans(acts: Sequence[Act], contract: Contract, party: str, over: Period) -> frozenset[str]:
+    """The periods that a package is about: those that touch the term, and later ones with an act of the contract."""
+    return frozenset(
+        act.period
+        for act in acts
+        if act.period and ((act.contract, act.party) == (contract.reference, party) or _touches(act.period, over))
+    )
+
+
+def _concerns(act: Act, contract: Contract, party: str, spans: Container[str]) -> bool:
+    """Whether an act belongs to the contract's file: its own, and of acts about all what is of its periods."""
     if act.contract == contract.reference:
         return act.party == party and act.kind != ActKind.HANDED_OVER
-    return not act.contract and act.party in {"", party} and _touches(act.period, over)
+    return not act.contract and act.party in {"", party} and act.period in spans
 
 
 def _touches(of: str, over: Period) -> bool:

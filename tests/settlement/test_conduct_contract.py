@@ -226,6 +226,23 @@ async def test_a_final_account_is_of_all_the_ledger_has_and_waits_for_what_is_in
         assert (city.unbilled, city.lines) == (NOTHING, ())
 
 
+@pytest.mark.guest
+async def test_what_came_after_the_last_freeze_is_billed_in_the_month_after_the_contracts_end(database_dsn, tmp_path):
+    async with house(database_dsn, tmp_path / "settlement") as place:
+        await invoiced(place)
+        await place.record(sale(9, day="2026-09-29", fee=300), sale(10, day="2026-10-02", fee=1_000))
+        for act in await disclose(place.desk("2026-11-02"), "2026-10", CLERK):
+            await place.reconcile(place.desk("2026-11-04"), act)
+        await confirm(place.desk("2026-11-09"), "2026-10", CLERK)
+        await invoice(place.desk("2026-11-13"), "2026-10", CLERK)
+        made, act = await final_account(place.desk("2026-11-14"), "cvs-dev", ENDED, CLERK)
+        assert [(line.period, line.yen) for line in made.lines] == [(SEPTEMBER, NET), ("2026-10", 185 + 885)]
+        assert (made.unbilled, act.second) == (NOTHING, "")
+        trust = trust_of(place)
+        await hand_over(place.desk("2026-11-16"), "cvs-dev", CLERK, out=tmp_path / "out", trust=trust)
+        assert check_package(tmp_path / "out", trust).entries.due_yen == NET + 185
+
+
 def trust_of(place):
     """The house's keys with that of its invoices, as of a certificate centre."""
     centre = place.centre

@@ -16,6 +16,7 @@ from gateway.settlement.ending import (
     obstacles_to,
     unbilled,
     unclaimed,
+    whole_periods,
 )
 from gateway.settlement.errors import ActStands, GivenInvalid
 from gateway.settlement.interest import Waiver
@@ -159,6 +160,12 @@ def test_an_account_is_recorded_once_as_it_stands_and_again_when_a_payment_came(
     second = account_act(settled([paid(MAY_NET, "2026-06-22")]), acts=[first], **who)
     assert (second.yen, second.turn) == (0, 1)
     assert facts_of(second, Accounted).digest != facts_of(first, Accounted).digest
+
+
+def test_a_term_is_settled_by_whole_months_or_quarters():
+    over = period("2026-05-11/2026-08-20")
+    assert whole_periods(over, by_month=True).text == "2026-05-01/2026-08-31"
+    assert whole_periods(over, by_month=False).text == "2026-04-01/2026-09-30"
 
 
 def released(yen=204_520):
