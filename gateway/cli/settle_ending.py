@@ -131,9 +131,10 @@ def final_account(
 @by_option
 @_json
 def hand_over_(out: Path, data: Path, dsn: str | None, *, party: str, contract: str, by: str, as_json: bool) -> None:
-    """Write a contract's hand-over package into the new directory OUT, and read it back.
+    """Write a contract's hand-over package into the new directory OUT.
 
-    It needs the final account. Made again, with nothing done since, it is the same to the byte.
+    It needs the final account, and is read back before it is recorded. Made again, with nothing done since, it is the
+    same to the byte.
 
     Example: sekisho settle hand-over package --data centre --party cvs-dev
     """
@@ -143,8 +144,10 @@ def hand_over_(out: Path, data: Path, dsn: str | None, *, party: str, contract: 
         act, _ = await hand_over(desk, party, Person(by=by), out=out, trust=trust, contract=contract)
         return act
 
-    act = at_desk(data, dsn, work)
-    check_package(out, trust)
+    try:
+        act = at_desk(data, dsn, work)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or out}: {error.strerror or error}") from error
     show([act], as_json=as_json, place=out)
 
 
@@ -157,7 +160,11 @@ def check_package_(directory: Path, *, trust_file: Path, as_json: bool) -> None:
 
     Example: sekisho settle check-package package --trust trust.bundle
     """
-    found = check_package(directory, _trust(trust_file))
+    trust = _trust(trust_file)
+    try:
+        found = check_package(directory, trust)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or directory}: {error.strerror or error}") from error
     manifest = found.manifest
     if as_json:
         echo(
