@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from datetime import date
 from typing import ClassVar
 
-import msgspec
-
 from gateway.settlement.admission import Person, admit, check_person
 from gateway.settlement.conduct_contract import contract_with, debts_with, invoice_of
 from gateway.settlement.contract_facts import Accounted, facts_of
@@ -28,8 +26,7 @@ from gateway.settlement.ending import (
     whole_periods,
 )
 from gateway.settlement.errors import ActStands, SettlementError
-from gateway.settlement.paper import Paper
-from gateway.settlement.papers.figures import to_json
+from gateway.settlement.papers.account import account_papers
 from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_statement
 from gateway.settlement.shelving import open_shelf
@@ -186,9 +183,8 @@ def own(contract: Contract, party: str, statement: Statement) -> Statement:
 async def _shelve(desk: Desk, made: Account, act: Act) -> None:
     """Lay the account ready for the party."""
     shelf = await open_shelf(desk, made.term, made.party)
-    name = "final-account" + (f"-{act.turn + 1}" if act.turn else "") + ".json"
-    data = to_json(msgspec.to_builtins(made))
-    await shelf.put(Paper(name=name, media="application/json", data=data), made_us=act.at_us)
+    for paper in account_papers(act, made, names=desk.names):
+        await shelf.put(paper, made_us=act.at_us)
     await shelf.write_files()
 
 
