@@ -16,14 +16,14 @@ import msgspec
 from certs.authority import DevelopmentAuthority
 from certs.files import PUBLIC, write_whole
 from gateway.app.configuration import read_configuration
-from gateway.app.development import OPERATOR, RELAY
+from gateway.app.development import OPERATOR, RELAY, TOWNS
 from gateway.app.settling import desk_of
 from gateway.app.supervisor import Dsns
 from gateway.app.synthetic_centre import PastCentre, opened_centre
 from gateway.app.synthetic_cycle import VISITS, MonthCycle, Tell
 from gateway.app.synthetic_forgery import Forged, forge
 from gateway.app.synthetic_ledger import make_partitions
-from gateway.app.synthetic_parties import make_shops
+from gateway.app.synthetic_parties import make_shops, tell_town
 from gateway.app.synthetic_quarter_cycle import QUESTIONS, settle_quarter
 from gateway.app.synthetic_times import MonthTimes, QuarterTimes, month_times, quarter_times
 from gateway.directory.directory import Directory
@@ -95,7 +95,7 @@ def play_settlement(
     """
     write_whole(data / FILE_NAME, msgspec.json.encode(play), mode=PUBLIC)
     quarter = _at(inquiry, lambda centre: _quarter(centre, play, inquiry / "ministry", asked, tell))
-    month = _at(service / "centre", lambda centre: _month(centre, play, service / "operator", visits, tell))
+    month = _at(service / "centre", lambda centre: _month(centre, play, service, visits, tell))
     write_whole(data / FILE_NAME, msgspec.json.encode(msgspec.structs.replace(play, done=True)), mode=PUBLIC)
     return month, quarter
 
@@ -153,19 +153,22 @@ def payers_tariff(directory: Directory, *, role: str) -> str:
     return text
 
 
-async def _month(centre: PastCentre, play: Play, operator: Path, visits: int, tell: Tell) -> Status:
-    times, relay = play.month_times, operator / "relay"
+async def _month(centre: PastCentre, play: Play, service: Path, visits: int, tell: Tell) -> Status:
+    times, relay = play.month_times, service / "operator" / "relay"
     await make_partitions(centre.ops, times.period.first, times.period.last + 31 * _DAY)
     shops = make_shops(
         relay,
-        DevelopmentAuthority.open(operator / "pki"),
+        DevelopmentAuthority.open(service / "operator" / "pki"),
         operator=OPERATOR,
         line=RELAY.line,
         at_us=midnight_us(times.period.first),
     )
     write_whole(relay / TARIFF, payers_tariff(centre.directory, role="certificate").encode(), mode=PUBLIC)
     async with centre.ledger(issuance_rider, at_us=midnight_us(times.period.first)) as ledger:
-        await MonthCycle(centre, ledger, times, relay=relay, shops=shops, visits=visits, tell=tell).run()
+        cycle = MonthCycle(centre, ledger, times, relay=relay, shops=shops, visits=visits, tell=tell)
+        for town in TOWNS:
+            tell_town(service / "municipalities" / town.code, cycle.steps, code=town.code)
+        await cycle.run()
     return await _stands(centre, play.month, times.pass_on_us)
 
 
