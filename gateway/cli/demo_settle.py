@@ -6,7 +6,6 @@ is done by the same functions. In the end the payer proves its invoice, and find
 
 import datetime as dt
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.app.development import OPERATOR
-from gateway.app.synthetic_cycle import Happened
 from gateway.app.synthetic_settlement import (
     MINISTRY,
     TARIFF,
@@ -60,18 +58,16 @@ def show_settlement(console: Console, play: Play, *, data: Path, service: Path) 
     centre = service / "centre"
     if play.done:
         console.print(f"{data} は精算済みです / was settled already: {play.month}, {play.quarter}", highlight=False)
-        month, quarter = status_of(play, inquiry=data, service=service)
     else:
-        happened: list[Happened] = []
         console.print("合成の取扱いを記録し、精算します / recording synthetic business and settling it")
         try:
-            month, quarter = play_settlement(play, data=data, inquiry=data, service=service, tell=happened.append)
+            play = play_settlement(play, data=data, inquiry=data, service=service)
         except HsmError as error:
             raise click.ClickException(
                 f"{data}: its keys are younger than the month ({error}); choose another --data directory"
             ) from error
-        console.print(_timeline(play, happened))
-    for status in (month, quarter):
+    console.print(_timeline(play))
+    for status in status_of(play, inquiry=data, service=service):
         console.print(_standing(status))
     operator, ministry = service / "operator" / "relay", data / "ministry"
     billed = _invoice(centre / "settlement" / play.month / OPERATOR, centre)
@@ -84,13 +80,13 @@ def show_settlement(console: Console, play: Play, *, data: Path, service: Path) 
     _describe(console, play, data, centre, operator)
 
 
-def _timeline(play: Play, happened: Iterable[Happened]) -> Table:
+def _timeline(play: Play) -> Table:
     title = f"{play.month} 月次精算と {play.quarter} 四半期精算 (合成データ) / a month and a quarter settled"
     table = Table(title=title, title_justify="left")
     for heading in ("日付 day", "処理 step", "相手 party"):
         table.add_column(heading)
     table.add_column("円 yen", justify="right")
-    for each in sorted(happened, key=lambda one: one.at_us):
+    for each in play.happened:
         yen = "" if each.yen is None else f"{each.yen:,}"
         table.add_row(str(each.day), f"{each.ja}\n[dim]{each.en}[/]", each.party or "全体 all", yen)
     return table
@@ -121,10 +117,10 @@ def _cells(invoice: Invoice) -> Table:
     """The invoice by municipality and kind, stores together."""
     title = f"{invoice.party} 請求書 {invoice.number}: 市区町村×種別 / by municipality and kind"
     table = Table(title=title, title_justify="left")
-    table.add_column("市区町村 municipality")
-    table.add_column("種別 kind")
-    for heading in ("通数 copies", "手数料 fees", "うち返金・訂正 reversed", "委託手数料 commission", "差引 net"):
-        table.add_column(heading, justify="right")
+    table.add_column("市区町村\nmunicipality")
+    table.add_column("種別\nkind", no_wrap=True)
+    for heading in ("通数\ncopies", "手数料\nfees", "うち取消\nreversed", "委託手数料\ncommission", "差引\nnet"):
+        table.add_column(heading, justify="right", no_wrap=True)
     rows: dict[tuple[str, str], list[Cell]] = {}
     for cell in invoice.cells:
         rows.setdefault((cell.key.counterparty, cell.key.matter), []).append(cell)
@@ -142,7 +138,7 @@ def _row(table: Table, town: str, kind: str, net: Amount, reversed_yen: int) -> 
 
 
 def _kind(matter: str) -> str:
-    return next((f"{name.ja} [dim]{name.en}[/]" for kind, name in KINDS.items() if kind == matter), matter)
+    return next((name.ja for kind, name in KINDS.items() if kind == matter), matter)
 
 
 def _file(directory: Path) -> Path:
