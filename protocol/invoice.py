@@ -90,8 +90,8 @@ class BlockRange(msgspec.Struct, frozen=True, array_like=True):
 class Rests(msgspec.Struct, frozen=True, array_like=True):
     """What an invoice rests on: ranges by stream, and the checkpoint over them (tree size, root of 32 bytes, time).
 
-    frozen_us: when the period was frozen; what stood in the ledger then is billed here, and what came later is not. 0
-    where it is open.
+    frozen_us, previous_us: when the period was frozen, and the one before it; 0 where it was not. What stood in the
+    ledger at the freeze is billed here, and what came later is not; of earlier periods only what came after theirs.
     """
 
     ranges: tuple[BlockRange, ...]
@@ -99,6 +99,7 @@ class Rests(msgspec.Struct, frozen=True, array_like=True):
     checkpoint_root: bytes
     checkpoint_us: int
     frozen_us: int = 0
+    previous_us: int = 0
 
 
 class Invoice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):

@@ -2,8 +2,8 @@
 
 PAPERS and PAPER stand on every line of a centre: a party lists the documents made for it and fetches them in parts.
 RECONCILE is an operator's: its 照合結果; of a long one the parts come before it (RECONCILE_PART). CONFIRMED and CLAIM
-stand on the line that the centre dials: a municipality is given its confirmed data part by part, in order, and asked
-for its claim (請求書).
+stand on the line that the centre dials: a municipality is given its confirmed data part by part, and asked for its
+claim (請求書).
 
 Every struct is a canonical MessagePack array; digests are SHA-256; money is signed whole yen.
 
@@ -20,8 +20,10 @@ from protocol.trust import Trust, TrustError
 
 PAPER_PART_BYTES: Final = 8 << 10
 """A document is fetched in parts of so many bytes; the last is shorter."""
-CONFIRMED_PART_BYTES: Final = 3 << 10
+CONFIRMED_PART_BYTES: Final = 2 << 10
 """And is brought to a municipality in parts of so many: a request holds less than an answer."""
+CONFIRMED_AT_ONCE: Final = 16
+"""Parts that may be on their way together: those from a multiple of this number on, in any order."""
 PAPER_BYTES_MAX: Final = 1 << 32
 PAPERS_A_PAGE: Final = 24
 """Documents in one answer to PAPERS; the next ones are asked for after the last."""
@@ -105,7 +107,7 @@ class Reconcile(_Body, frozen=True):
 
 
 class Confirmed(_Body, frozen=True):
-    """CONFIRMED: bytes number * CONFIRMED_PART_BYTES and following of a document; parts come in order.
+    """CONFIRMED: bytes number * CONFIRMED_PART_BYTES and following of a document.
 
     An empty document has the one part 0 without bytes.
     """
@@ -116,7 +118,10 @@ class Confirmed(_Body, frozen=True):
 
 
 class Kept(_Body, frozen=True):
-    """NOTED to a CONFIRMED: so many parts of the document are durable; whole: all, and the digest holds."""
+    """NOTED to a CONFIRMED: so many parts of the document are durable; whole: all, and the digest holds.
+
+    Whoever brings a document goes on with the last multiple of CONFIRMED_AT_ONCE.
+    """
 
     parts: int
     whole: bool

@@ -71,6 +71,12 @@ def encode_segment(blocks: Sequence[ProofBlock]) -> bytes:
 
 def read_segments(file: BinaryIO) -> Iterator[list[ProofBlock]]:
     """The segments of a file, one in memory at a time. Raises: ReceiptError(MALFORMED) where it is cut or altered."""
+    for data in read_packed(file):
+        yield decode_segment(data)
+
+
+def read_packed(file: BinaryIO) -> Iterator[bytes]:
+    """The segments of a file as they stand there. Raises: ReceiptError(MALFORMED) where one is cut."""
     while head := file.read(_HEAD.size):
         if len(head) < _HEAD.size:
             raise ReceiptError(Fault.MALFORMED, "the file of proofs ends inside a segment")
@@ -78,14 +84,22 @@ def read_segments(file: BinaryIO) -> Iterator[list[ProofBlock]]:
         if magic != MAGIC or max(packed_bytes, plain_bytes) > SEGMENT_BYTES_MAX:
             raise ReceiptError(Fault.MALFORMED, "not a segment of proofs")
         packed = file.read(packed_bytes)
-        reader = zlib.decompressobj()
-        try:
-            plain = reader.decompress(packed, plain_bytes + 1)
-            if len(plain) != plain_bytes or not reader.eof or reader.unused_data:
-                raise ReceiptError(Fault.MALFORMED, "a segment of proofs is not as long as it says")
-            yield _decode(plain)
-        except (zlib.error, msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise ReceiptError(Fault.MALFORMED, "a segment of proofs cannot be read") from error
+        if len(packed) < packed_bytes:
+            raise ReceiptError(Fault.MALFORMED, "the file of proofs ends inside a segment")
+        yield head + packed
+
+
+def decode_segment(data: bytes) -> list[ProofBlock]:
+    """One segment of `read_packed`. Raises: ReceiptError(MALFORMED) where it was altered."""
+    _, _, plain_bytes = _HEAD.unpack_from(data)
+    reader = zlib.decompressobj()
+    try:
+        plain = reader.decompress(data[_HEAD.size :], plain_bytes + 1)
+        if len(plain) != plain_bytes or not reader.eof or reader.unused_data:
+            raise ReceiptError(Fault.MALFORMED, "a segment of proofs is not as long as it says")
+        return _decode(plain)
+    except (zlib.error, msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ReceiptError(Fault.MALFORMED, "a segment of proofs cannot be read") from error
 
 
 def verify_block(block: ProofBlock, trust: Trust) -> tuple[BlockHeader, list[Entry]]:

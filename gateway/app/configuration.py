@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "sekisho.toml"
 CONTRACTS: Final = "contracts"
 """The directory of contract files, beside it."""
+LETTERHEADS: Final = "letterheads.toml"
+"""How parties appear on documents of settlement, beside it."""
 Role = Literal["inquiry", "certificate"]
 """What a centre is for; one centre, one role (002 別2-2(6))."""
 

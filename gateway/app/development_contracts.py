@@ -1,4 +1,4 @@
-"""The contract files of a development centre: the money terms of each party of its example directory.
+"""The contract files of a development centre, the money terms of each party of its example directory; letterheads.
 
 The files beside this one are those of deploy/contracts; names in them are replaced for the second municipality.
 """
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from certs.files import PUBLIC, write_whole
-from gateway.app.configuration import CONTRACTS, Role
+from gateway.app.configuration import CONTRACTS, LETTERHEADS, Role
 
 _FILES: Final[dict[Role, tuple[tuple[str, str, str], ...]]] = {
     "certificate": (
@@ -21,7 +21,7 @@ _FILES: Final[dict[Role, tuple[tuple[str, str, str], ...]]] = {
 
 
 def write_contracts(data: Path, role: Role) -> None:
-    """Write a centre's contract files. Raises: OSError."""
+    """Write a centre's contract files and letterheads. Raises: OSError."""
     directory = data / CONTRACTS
     directory.mkdir(mode=0o755)
     for party, name, written_for in _FILES[role]:
@@ -29,3 +29,5 @@ def write_contracts(data: Path, role: Role) -> None:
         for quoted in ('"{}"', '"dev-agreement-{}"'):
             text = text.replace(quoted.format(written_for), quoted.format(party))
         write_whole(directory / f"{party}.toml", text.encode(), mode=PUBLIC)
+    letterheads = Path(__file__).with_name(LETTERHEADS).read_bytes()
+    write_whole(data / LETTERHEADS, letterheads, mode=PUBLIC)

@@ -23,6 +23,11 @@ from gateway.issuance.rider import issuance_rider
 from gateway.issuance.service import IssuanceService
 from gateway.ledger.checkpointing import CheckpointProofs
 from gateway.line.dial import LineClient, Sign, Target, open_line
+from gateway.settlement.calendars import STANDARD
+from gateway.settlement.cycle import MODEL_CYCLE, Step, cycle
+from gateway.settlement.errors import SettlementError
+from gateway.settlement.periods import period
+from gateway.settlement.windows import midnight_us
 from gateway.store.issuance import IssuanceStore
 from hsm import calls
 from hsm.interface import KeyStore
@@ -65,8 +70,19 @@ async def open_issuance(parts: Parts) -> AsyncIterator[Serving]:
             nonce_key=await shared_secret(store, parts.keystore, "nonce", parts.now_us),
             pseudonym_key=await shared_secret(store, parts.keystore, "pseudonym", parts.now_us),
             random=os.urandom,
+            fetch_from=fetch_from,
         )
         yield Serving(service, issuance_rider, (material,))
+
+
+def fetch_from(text: str) -> int:
+    """From when municipalities are brought what is of a period, in microseconds (001-4-4); of no month, at once."""
+    try:
+        dates = cycle(MODEL_CYCLE, period(text), calendars=STANDARD)
+    except SettlementError:
+        return 0
+    due = dates.of(Step.FETCH)
+    return 0 if due is None else midnight_us(due.day)
 
 
 async def shared_secret(store: IssuanceStore, keystore: KeyStore, name: str, now_us: Callable[[], int]) -> bytes:

@@ -2,16 +2,17 @@
 
 contracts/*.toml   the money terms of each contract (gateway.settlement.toml)
 calendars.toml     exceptions of office and banks by date; may be missing
+letterheads.toml   addresses, registrations and accounts on documents; may be missing
 settlement/        what settlement writes: a directory for each period and party
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
 from certs.names import CENTRE_PARTY
-from gateway.app.configuration import CONTRACTS, Configuration
+from gateway.app.configuration import CONTRACTS, LETTERHEADS, Configuration
 from gateway.app.keys import signer
 from gateway.directory import apply as directories
 from gateway.directory.affairs import AFFAIRS
@@ -20,6 +21,7 @@ from gateway.ledger.checkpointing import Checkpointer
 from gateway.settlement.calendars import STANDARD, Calendars
 from gateway.settlement.desk import Desk
 from gateway.settlement.journal import Journal, open_journal
+from gateway.settlement.letterheads import Letterhead, letterheads_of, with_letterheads
 from gateway.settlement.paper import Names
 from gateway.settlement.terms import Contract
 from gateway.settlement.toml import read_calendars, read_contract
@@ -45,12 +47,21 @@ def calendars_of(base: Path) -> Calendars:
     return read_calendars(file) if file.exists() else STANDARD
 
 
-def names_of(directory: Directory) -> Names:
-    """What documents call the directory's parties, certificate kinds and affairs."""
+def letterheads_in(base: Path) -> dict[str, Letterhead]:
+    """The letterheads of a centre's parties, none without a file. Raises: LetterheadInvalid."""
+    file = base / LETTERHEADS
+    return letterheads_of(file.read_bytes()) if file.exists() else {}
+
+
+def names_of(directory: Directory, *, environment: str, letterheads: Mapping[str, Letterhead]) -> Names:
+    """What documents call the directory's parties, certificate kinds and affairs, and how parties appear on them."""
     parties = {each.id: (each.name_ja, each.name_en) for each in directory.document.parties}
     matters = {str(kind): (name.ja, name.en) for kind, name in KINDS.items()}
     matters |= {affair.id: (affair.title_ja, affair.title_en) for affair in AFFAIRS.values()}
-    return Names(parties=parties, matters=matters, issuer=parties[CENTRE_PARTY])
+    names = Names(
+        parties=parties, matters=matters, issuer=parties[CENTRE_PARTY], centre=CENTRE_PARTY, environment=environment
+    )
+    return with_letterheads(names, letterheads)
 
 
 async def desk_of(
@@ -79,7 +90,9 @@ async def desk_of(
         centre=CENTRE_PARTY,
         role=centre.role,
         environment=centre.environment,
-        names=names_of(await directories.load(database)),
+        names=names_of(
+            await directories.load(database), environment=centre.environment, letterheads=letterheads_in(base)
+        ),
         out=base / SETTLEMENT,
         now_us=now_us(),
         cover=checkpointer.run_once,

@@ -5,6 +5,7 @@ inquiry       ministry/: mlit, line-1        synthetic residents
 certificate   operator/: cvs-dev, relay-1    tls/dial/: the certificate it dials municipalities with
                                              jpki/: a card authority for tests
 both                                         contracts/: the money terms of each party
+                                             letterheads.toml: how parties appear on documents
 """
 
 import secrets

@@ -21,11 +21,12 @@ COMMANDS: Final = {
     "relay": "An operator's relay between its kiosks and the centre.",
     "kiosk": "A kiosk: in a browser, or one application.",
     "receipt": "Verify and show receipts, offline.",
+    "invoice": "Prove an invoice against the receipts you hold.",
     "database": "Bring a database's schema to this version.",
     "register": "Load residents' notifications; see and keep the register.",
     "issuance": "Certificates: incidents, applications, reports.",
     "settle": "Settlement: its steps from disclosure to payment, dates, late interest, terms.",
-    "ledger": "Verify the ledger.",
+    "ledger": "Verify the ledger; export a period of it.",
     "history": "Who received what of whom.",
     "frame": "Explain captured frames and files.",
     "directory": "Who may do what.",
@@ -57,6 +58,7 @@ KNOWN_ERRORS: Final = frozenset(
         "gateway.settlement.errors.SettlementError",
         "gateway.store.errors.StoreError",
         "hsm.errors.HsmError",
+        "protocol.disclosure.DisclosureError",
     }
 )
 """By name: importing what raises them would cost every command, and every process it starts, half a second."""

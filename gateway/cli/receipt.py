@@ -46,7 +46,8 @@ def describe_outcome(outcome: int) -> str:
     return f"{outcome} {Outcome(outcome).name}: {meaning.ja} / {meaning.en}"
 
 
-def _read(path: Path, bytes_max: int, what: str) -> bytes:
+def read_bounded(path: Path, bytes_max: int, what: str) -> bytes:
+    """A file's bytes. Raises: click.ClickException when it cannot be read or is longer."""
     try:
         with path.open("rb") as file:
             data = file.read(bytes_max + 1)
@@ -59,14 +60,15 @@ def _read(path: Path, bytes_max: int, what: str) -> bytes:
 
 def _load(path: Path) -> Receipt:
     try:
-        return decode_receipt(_read(path, RECEIPT_BYTES_MAX, "receipt"))
+        return decode_receipt(read_bounded(path, RECEIPT_BYTES_MAX, "receipt"))
     except ReceiptError as error:
         raise click.ClickException(f"{path} is not a receipt: {error}") from error
 
 
-def _load_trust(path: Path) -> Trust:
+def load_trust(path: Path) -> Trust:
+    """The trust bundle of --trust. Raises: click.ClickException."""
     try:
-        return decode_trust(_read(path, BUNDLE_BYTES_MAX, "trust bundle"))
+        return decode_trust(read_bounded(path, BUNDLE_BYTES_MAX, "trust bundle"))
     except TrustError as error:
         raise click.ClickException(f"--trust {path}: {error}") from error
 
@@ -129,11 +131,11 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def verify(file: Path, bundle: Path, checkpoint: Path | None, as_json: bool) -> None:
     """Check every part of a receipt and say what it proves; exit 1 and name the part that does not hold."""
-    receipt, trust = _load(file), _load_trust(bundle)
+    receipt, trust = _load(file), load_trust(bundle)
     kept = None
     if checkpoint is not None:
         try:
-            kept = _read(checkpoint, _NOTE_BYTES_MAX, "checkpoint").decode()
+            kept = read_bounded(checkpoint, _NOTE_BYTES_MAX, "checkpoint").decode()
         except UnicodeDecodeError as error:
             raise click.ClickException(f"--checkpoint {checkpoint} is not a note: not UTF-8") from error
     try:

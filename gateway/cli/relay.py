@@ -10,10 +10,11 @@ import msgspec
 import trio
 
 from gateway.cli.receipt import jst
+from gateway.cli.relay_month import correct, papers, reconcile_
 from gateway.collector import settle_collector
 from gateway.line.dial import LineClient
 from gateway.ops.logs import configure_logging
-from gateway.peers.relay import outbox, registry, totals, worklist
+from gateway.peers.relay import histories, outbox, registry, store_reports, totals, worklist
 from gateway.peers.relay.setup import add_kiosk, make_relay, now_us, read_settings
 from gateway.peers.relay.store import open_store
 from protocol.issuance import Ground
@@ -41,6 +42,11 @@ def command() -> None:
       sekisho relay kiosk add --data relay kiosk-1 --store s-1 --name 合成店 --certificate kiosk-1/certificate.pem
       sekisho relay serve --data relay
     """
+
+
+command.add_command(papers)
+command.add_command(reconcile_)
+command.add_command(correct)
 
 
 @command.command()
@@ -235,11 +241,19 @@ def _application(text: str) -> bytes:
 @click.argument("period")
 @click.option("--json", "as_json", is_flag=True, help="JSON in place of CSV.")
 @click.option("--out", type=click.Path(path_type=Path), help="A file in place of standard output.")
-def report(data: Path, period: str, out: Path | None, *, as_json: bool) -> None:
-    """取扱い実績 of PERIOD (YYYY-MM or YYYY-MM-DD) by store, business day, municipality and kind, as CSV."""
+@click.option("--stores", type=click.Path(path_type=Path), help="Into this directory, instead: each store's report.")
+def report(data: Path, period: str, out: Path | None, stores: Path | None, *, as_json: bool) -> None:
+    """取扱い実績 of PERIOD (YYYY-MM or YYYY-MM-DD) by store, business day, municipality and kind, as CSV.
+
+    With --stores, what this relay knows of each store's transactions with a deposit in the month, in the form in
+    which stores report them to `sekisho relay reconcile`.
+    """
     if not _PERIOD.fullmatch(period):
         raise click.BadParameter("write YYYY-MM or YYYY-MM-DD", param_hint="PERIOD")
     settings = read_settings(data)
+    if stores is not None:
+        _store_reports(data, period, stores)
+        return
     with open_store(data) as store:
         found = totals.totals(store, period)
     if as_json:
@@ -251,6 +265,17 @@ def report(data: Path, period: str, out: Path | None, *, as_json: bool) -> None:
     else:
         out.write_bytes(made)
         click.echo(f"{len(found)} lines in {out}, made {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _store_reports(data: Path, period: str, directory: Path) -> None:
+    try:
+        bounds = histories.month_bounds(period)
+    except ValueError as error:
+        raise click.BadParameter("stores report a month: write YYYY-MM", param_hint="PERIOD") from error
+    with open_store(data) as store:
+        found = store_reports.lines_of(histories.of_month(store, *bounds), *bounds)
+        for file in store_reports.write_reports(found, directory, period=period):
+            click.echo(file)
 
 
 def _outcome(code: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from gateway.cli import settle_cycle
+from gateway.cli import settle_contract, settle_cycle, settle_ending
 from gateway.settlement import words
 from gateway.settlement.calendars import STANDARD, Calendars
 from gateway.settlement.cycle import MODEL_CYCLE, Cycle, Step, StepDate, cycle
@@ -38,7 +38,7 @@ def command() -> None:
     """
 
 
-for step in settle_cycle.STEPS:
+for step in (*settle_cycle.STEPS, *settle_contract.STEPS, *settle_ending.STEPS):
     command.add_command(step)
 
 

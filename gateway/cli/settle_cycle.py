@@ -1,25 +1,23 @@
 """The steps of a period as commands of `sekisho settle`: from disclosure to payment, and their check."""
 
-import getpass
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import click
 import msgspec
 
-from gateway.app.settling import CONNECTIONS, desk_of
-from gateway.cli.centre import Centre, data_needed, dsn_option, in_centre, now_us
+from gateway.app.settling import SETTLEMENT
+from gateway.cli.centre import data_needed, dsn_option
+from gateway.cli.settle_desk import at_desk, show, who
 from gateway.settlement import conduct
 from gateway.settlement.checking import Checked, check_settlement
 from gateway.settlement.conduct import Desk, Person
 from gateway.settlement.conduct_status import Stand, Status, StepStand
-from protocol.act import Act, ActKind
+from protocol.act import Act
 
-T = TypeVar("T")
-Command = Callable[..., Any]
 _DAY: Final = click.DateTime(formats=["%Y-%m-%d"])
 _MARKS: Final = {Stand.DONE: "済", Stand.OPEN: "未", Stand.LATE: "遅延", Stand.LATER: "予定", Stand.NONE: "-"}
 _period = click.argument("period", metavar="PERIOD")
@@ -27,24 +25,12 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 _party = click.option("--party", required=True, help="Whose, by id of the directory.")
 
 
-def _who(step: Command) -> Command:
-    """The options that say who does a step."""
-    options = (
-        click.option("--by", default=getpass.getuser, show_default="your account", help="Who does it."),
-        click.option("--force", "ground", default="", metavar="GROUND", help="Do it all the same, for this reason."),
-        click.option("--with", "second", default="", metavar="NAME", help="Of a forced step: the second person."),
-    )
-    for option in reversed(options):
-        step = option(step)
-    return step
-
-
 @click.command()
 @_period
 @data_needed
 @dsn_option
 @click.option("--again", is_flag=True, help="Where data changed since, disclose anew.")
-@_who
+@who
 @_json
 def disclose(
     period: str, data: Path, dsn: str | None, *, again: bool, by: str, ground: str, second: str, as_json: bool
@@ -54,8 +40,8 @@ def disclose(
     Example: sekisho settle disclose 2026-11 --data centre --by clerk-1
     """
     person = Person(by=by, second=second, ground=ground)
-    acts = _at_desk(data, dsn, lambda desk: conduct.disclose(desk, period, person, again=again))
-    _show(acts, data, period, as_json=as_json)
+    acts = at_desk(data, dsn, lambda desk: conduct.disclose(desk, period, person, again=again))
+    show(acts, as_json=as_json, place=data / SETTLEMENT / period)
 
 
 @click.command()
@@ -65,7 +51,7 @@ def disclose(
 @_party
 @click.option("--line", "lines", multiple=True, metavar="KEY", help="Accept this difference; all not disputed if none.")
 @click.option("--dispute", type=(str, str), multiple=True, metavar="KEY REASON", help="Dispute this difference.")
-@_who
+@who
 @_json
 def accept(
     period: str,
@@ -94,17 +80,17 @@ def accept(
         act = await conduct.accept(desk, period, party, person, lines=accepted, dispute=disputed)
         return [] if act is None else [act]
 
-    acts = _at_desk(data, dsn, work)
+    acts = at_desk(data, dsn, work)
     if not acts and not as_json:
         click.echo(f"{party}: 差異なし / it agreed, there is nothing to answer")
-    _show(acts, data, period, as_json=as_json)
+    show(acts, as_json=as_json, place=data / SETTLEMENT / period)
 
 
 @click.command()
 @_period
 @data_needed
 @dsn_option
-@_who
+@who
 @_json
 def confirm(period: str, data: Path, dsn: str | None, *, by: str, ground: str, second: str, as_json: bool) -> None:
     """Freeze a period for the whole centre, and lay the municipalities' data ready.
@@ -116,7 +102,7 @@ def confirm(period: str, data: Path, dsn: str | None, *, by: str, ground: str, s
     async def work(desk: Desk) -> list[Act]:
         return [await conduct.confirm(desk, period, person)]
 
-    _show(_at_desk(data, dsn, work), data, period, as_json=as_json)
+    show(at_desk(data, dsn, work), as_json=as_json, place=data / SETTLEMENT / period)
 
 
 @click.command()
@@ -124,7 +110,7 @@ def confirm(period: str, data: Path, dsn: str | None, *, by: str, ground: str, s
 @data_needed
 @dsn_option
 @click.option("--received", type=_DAY, help="Day on which the claims arrive, for dates that hang on it; today if none.")
-@_who
+@who
 @_json
 def invoice(
     period: str,
@@ -143,8 +129,8 @@ def invoice(
     """
     person = Person(by=by, second=second, ground=ground)
     day = None if received is None else received.date()
-    acts = _at_desk(data, dsn, lambda desk: conduct.invoice(desk, period, person, received=day))
-    _show(acts, data, period, as_json=as_json)
+    acts = at_desk(data, dsn, lambda desk: conduct.invoice(desk, period, person, received=day))
+    show(acts, as_json=as_json, place=data / SETTLEMENT / period)
 
 
 @click.command()
@@ -156,7 +142,7 @@ def invoice(
 @click.option("--yen", type=int, help="How much, towards the claim's payee; all that is open if none.")
 @click.option("--claim", default="", help="The claim's id, where the party has several.")
 @click.option("--again", is_flag=True, help="It is another payment of the same day and sum.")
-@_who
+@who
 @_json
 def pay(
     period: str,
@@ -182,7 +168,7 @@ def pay(
     async def work(desk: Desk) -> list[Act]:
         return [await conduct.pay(desk, period, party, person, day=day.date(), yen=yen, claim=claim, again=again)]
 
-    _show(_at_desk(data, dsn, work), data, period, as_json=as_json)
+    show(at_desk(data, dsn, work), as_json=as_json, place=data / SETTLEMENT / period)
 
 
 @click.command()
@@ -195,7 +181,7 @@ def status(period: str, data: Path, dsn: str | None, *, as_json: bool) -> None:
 
     Example: sekisho settle status 2026-11 --data centre
     """
-    found = _at_desk(data, dsn, lambda desk: conduct.status(desk, period))
+    found = at_desk(data, dsn, lambda desk: conduct.status(desk, period))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
         return
@@ -218,7 +204,7 @@ def verify(period: str, data: Path, dsn: str | None, *, as_json: bool) -> None:
     async def work(desk: Desk) -> Checked:
         return await check_settlement(desk, of=desk.period(period) if period else None)
 
-    found = _at_desk(data, dsn, work)
+    found = at_desk(data, dsn, work)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
@@ -257,30 +243,6 @@ def _step(each: StepStand) -> str:
     detail = f"  {each.detail}" if each.detail else ""
     name = f"{each.name_ja} / {each.name_en}"
     return f"  {_MARKS[each.stand]:<3} {each.deadline or '-':<10}  {name}{done}{yen}{detail}"
-
-
-def _at_desk(data: Path, dsn: str | None, work: Callable[[Desk], Awaitable[T]]) -> T:
-    async def at_desk(centre: Centre) -> T:
-        return await work(await desk_of(centre.configuration, centre.database, centre.keystore, now_us))
-
-    return in_centre(data, dsn, at_desk, connections=CONNECTIONS)
-
-
-def _show(acts: Iterable[Act], data: Path, period: str, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode([_act(each) for each in acts])).decode())
-        return
-    for each in acts:
-        forced = f"  (+ {each.second}: {each.ground})" if each.second else ""
-        party = each.party or "全体 / all"
-        click.echo(f"{each.day}  {ActKind(each.kind).name}  {each.period}  {party}  {each.yen:,}円  {each.by}{forced}")
-    click.echo(f"{data / 'settlement' / period}")
-
-
-def _act(act: Act) -> dict[str, Any]:
-    """An act without its facts."""
-    shown = {name: getattr(act, name) for name in act.__struct_fields__ if name not in {"facts", "kind", "version"}}
-    return {"kind": ActKind(act.kind).name.lower(), **shown}
 
 
 def _key(text: str) -> bytes:

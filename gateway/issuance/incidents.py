@@ -32,6 +32,8 @@ class IncidentKind(StrEnum):
     REPORTS_LOST = "reports-lost"  # a municipality no longer knows reports that it had noted
     REPORTS_AHEAD = "reports-ahead"  # a municipality knows reports that were never sent
     REPORT_REFUSED = "report-refused"  # a municipality does not take a report
+    PAPER_REFUSED = "paper-refused"  # a municipality does not take confirmed data
+    CLAIM_REFUSED = "claim-refused"  # a municipality's claim does not hold
 
 
 class _Incident(NamedTuple):

@@ -21,6 +21,7 @@ from gateway.directory.errors import DirectoryStale
 from gateway.directory.policy import Granted, Refused, Standing
 from gateway.issuance import applying, completing
 from gateway.issuance.authenticating import NONCE_INVALID, Authenticator, CardStatus
+from gateway.issuance.bringing import Bringer, FetchFrom
 from gateway.issuance.documents import Documents
 from gateway.issuance.errors import IssuanceError
 from gateway.issuance.forwarding import Forwarder
@@ -100,8 +101,13 @@ class IssuanceService:
         nonce_key: bytes,
         pseudonym_key: bytes,
         random: Callable[[int], bytes],
+        fetch_from: FetchFrom,
     ) -> None:
-        """status: judges cards; dial: gives a line to a municipality; both keys are shared by all workers."""
+        """status: judges cards; dial: gives a line to a municipality; both keys are shared by all workers.
+
+        fetch_from: a period -> from when its confirmed data are brought.
+        """
+        self._fetch_from = fetch_from
         self._ground = ground
         self._database = database
         self._store = IssuanceStore(database)
@@ -147,7 +153,7 @@ class IssuanceService:
         await self._turn(batch)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """See Service: holds tasks and lines to municipalities, forwards reports, destroys what expired."""
+        """See Service: holds tasks and lines to municipalities, tells and brings them, destroys what expired."""
         now_us = self._ground.now_us
         async with trio.open_nursery() as nursery:
             self._tasks = Tasks(self._ground, nursery)
@@ -171,6 +177,16 @@ class IssuanceService:
             )
             nursery.start_soon(self._incidents.run)
             nursery.start_soon(forwarder.run)
+            nursery.start_soon(
+                Bringer(
+                    database=self._database,
+                    directory=self._directory,
+                    municipalities=self._municipalities,
+                    incidents=self._incidents,
+                    fetch_from=self._fetch_from,
+                    now_us=now_us,
+                ).run
+            )
             nursery.start_soon(sweep, self._store, now_us)
             task_status.started()
 

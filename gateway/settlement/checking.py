@@ -178,7 +178,7 @@ async def _amounts(
             act = by_key[draft.side.key]
             number = facts.issued(act).number
             try:
-                signed = await document_of(desk, reader, draft, act)
+                signed = await document_of(desk, reader, draft, act, frozen_us=0 if frozen is None else frozen.at_us)
             except SettlementError as error:
                 yield Finding(code=error.code, where=number, text=str(error))
                 continue

@@ -15,15 +15,19 @@ import msgspec
 from gateway.settlement import facts, states
 from gateway.settlement.admission import Person, admit, check_person
 from gateway.settlement.claims_received import flat_yen, receive
-from gateway.settlement.contract_facts import Inspected
+from gateway.settlement.contract_facts import Inspected, Reckoned, facts_of
 from gateway.settlement.desk import Desk, of_period
 from gateway.settlement.errors import ActStands, GivenInvalid, SettlementError
 from gateway.settlement.interest import Waiver
 from gateway.settlement.overdue import Delay, delays, inspection_act, interest_act, waiver_act
 from gateway.settlement.owing import Asked, Debt, debts, found_claim, interest_claim, paid_on
+from gateway.settlement.papers import interest_papers
 from gateway.settlement.periods import Period, PeriodKind, period
+from gateway.settlement.shelving import open_shelf
 from gateway.settlement.terms import Claim, Contract
+from gateway.settlement.windows import in_japan
 from gateway.store.settlement_acts import DocumentStore
+from gateway.store.settlement_lines import BringingStore
 from protocol.act import Act, ActKind
 from protocol.invoice import Invoice, decode_invoice, decode_signed
 
@@ -110,6 +114,34 @@ async def receive_claim(
     return act, found
 
 
+async def receive_from_line(desk: Desk, of: str, party: str, claim: str, person: Person) -> tuple[Act, Claim]:
+    """The same of the last claim that came over the party's line, received on the day on which it came.
+
+    Raises: GivenInvalid: none came; as receive_claim.
+    """
+    span = period(of)
+    came = [row for row in await BringingStore(desk.database).claims(period=span.text) if row.party == party]
+    if not came:
+        raise GivenInvalid(
+            field="number",
+            why=f"no claim of {party} for {span.text} came over its line / 請求書が届いていません",
+            remedy="give the number, sum and day of one that came another way",
+        )
+    last = came[-1]
+    return await receive_claim(
+        desk,
+        of,
+        party,
+        claim,
+        person,
+        number=last.number,
+        yen=last.yen,
+        dated=date.fromisoformat(last.day),
+        received=in_japan(last.received_us).date(),
+        document=facts.digest_of(last.content),
+    )
+
+
 async def overdue(desk: Desk, of: str, party: str, claim: str) -> Overdue:
     """A debt and its delays as they stand today. Raises: NothingOwed, GivenInvalid, SettlementError, StoreError."""
     return await _overdue(desk, period(of), party, claim, await desk.acts())
@@ -118,8 +150,8 @@ async def overdue(desk: Desk, of: str, party: str, claim: str) -> Overdue:
 async def ask_interest(desk: Desk, of: str, party: str, claim: str, person: Person, *, payable_by: date) -> list[Act]:
     """Ask for the interest of every delay that ended and was neither asked for nor waived (000契17-1).
 
-    Returns: all acts that ask for interest on this debt. Raises: GivenInvalid when there is nothing to ask for;
-    NothingOwed, SettlementError, StoreError.
+    Returns: all acts that ask for interest on this debt; their documents are put for the party. Raises: GivenInvalid
+    when there is nothing to ask for; NothingOwed, SettlementError, StoreError.
     """
     check_person(person)
     span, acts = period(of), await desk.acts()
@@ -131,20 +163,16 @@ async def ask_interest(desk: Desk, of: str, party: str, claim: str, person: Pers
         if not fresh:
             raise _no_delay(late.debt)
         ended = fresh[:1]  # the refusal names why
-    made = [
-        interest_act(
-            late.debt,
-            each,
-            payable_by=payable_by,
-            day=desk.today,
-            by=admit("late", (), person).by,
-            at_us=desk.now_us,
+    by = admit("late", (), person).by
+    made: list[Act] = []
+    for each in ended:
+        so_far = [*acts, *made]
+        made.append(
+            interest_act(late.debt, each, payable_by=payable_by, day=desk.today, by=by, at_us=desk.now_us, acts=so_far)
         )
-        for each in ended
-    ]
     if made:
         await desk.write(made, seen=of_period(acts, span.text), of=span.text)
-    return [*standing, *made]
+    return await _with_papers(desk, span.text, party, [*standing, *made])
 
 
 async def waive_interest(desk: Desk, of: str, party: str, claim: str, person: Person, waiver: Waiver) -> list[Act]:
@@ -160,10 +188,13 @@ async def waive_interest(desk: Desk, of: str, party: str, claim: str, person: Pe
             raise _no_delay(late.debt)
         ended = fresh[:1]
     by = admit("late", (), person).by
-    made = [waiver_act(late.debt, each, waiver, day=desk.today, by=by, at_us=desk.now_us) for each in ended]
+    made: list[Act] = []
+    for each in ended:
+        so_far = [*acts, *made]
+        made.append(waiver_act(late.debt, each, waiver, day=desk.today, by=by, at_us=desk.now_us, acts=so_far))
     if made:
         await desk.write(made, seen=of_period(acts, span.text), of=span.text)
-    return [*standing, *made]
+    return await _with_papers(desk, span.text, party, [*standing, *made])
 
 
 async def pay_interest(
@@ -286,6 +317,16 @@ async def _overdue(desk: Desk, span: Period, party: str, claim: str, acts: Seque
     raise NothingOwed(span.text, party, claim)
 
 
+async def _with_papers(desk: Desk, of: str, party: str, acts: list[Act]) -> list[Act]:
+    """Put the documents of interest acts where the party fetches them; those that stand stay as they are."""
+    shelf = await open_shelf(desk, of, party)
+    for act in acts:
+        for paper in interest_papers(act, facts_of(act, Reckoned).late, names=desk.names):
+            await shelf.put(paper, made_us=act.at_us)
+    await shelf.write_files()
+    return acts
+
+
 def _matters(act: Act, span: Period, claim: str) -> bool:
     return act.kind == ActKind.ACCELERATED or (act.period, act.claim) == (span.text, claim)
 
@@ -306,7 +347,8 @@ def _ours(contract: Contract, claim: Claim, span: Period, party: str, acts: Sequ
 def _no_delay(debt: Debt) -> GivenInvalid:
     return GivenInvalid(
         field="period",
-        why=f"nothing of {debt.number} was paid late, or its contract has no article on interest / 遅延はありません",
+        why=f"nothing of {debt.number} was late, its interest was waived, or its contract has no article on it"
+        " / 請求できる遅延利息はありません",
         remedy="nothing is to be asked for",
     )
 

@@ -12,6 +12,7 @@ from gateway.settlement.errors import SettlementError
 from gateway.settlement.facts import Disclosed, Signature
 from gateway.settlement.obstacles import frozen_already, without_contract
 from gateway.settlement.paper import Paper
+from gateway.settlement.papers import disclosure_papers
 from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_cut, read_statement
 from gateway.settlement.shelving import MEDIA, Shelf, open_shelf
@@ -21,7 +22,15 @@ from gateway.settlement.windows import Cut
 from gateway.settlement.words import STEPS
 from gateway.store.settlement import SettlementReader
 from protocol.act import Act, ActKind
-from protocol.disclosure import SignedDisclosure, digest, encode_disclosure, encode_signed, to_sign
+from protocol.disclosure import (
+    SignedDisclosure,
+    decode_disclosure,
+    digest,
+    encode_disclosure,
+    encode_signed,
+    read_rows,
+    to_sign,
+)
 
 ANSWER: Final = ("照合結果への回答", "Answer to the reconciliation")
 
@@ -155,7 +164,7 @@ async def _made(
 ) -> Act | None:
     """The act of a disclosure that is made now; None where the one that stands says the same."""
     before = states.select(acts, ActKind.DISCLOSED, of.text, party=side.party)
-    with desk.scratch() as directory, (directory / "rows").open("wb") as spool:
+    with desk.scratch() as directory, directory.joinpath("rows").open("wb") as spool:
         content, rows, rows_digest, net = await _content(desk, reader, of, acts, side.party, cut, desk.now_us, spool)
     if before:
         said = facts.disclosed(before[-1])
@@ -197,7 +206,7 @@ def name_of(act: Act) -> str:
 
 async def content_of(desk: Desk, reader: SettlementReader, of: Period, acts: Acts, act: Act) -> bytes:
     """The bytes of a disclosure, made again from the ledger at its cut. Raises: StoreError, SettlementError."""
-    with desk.scratch() as directory, (directory / "rows").open("wb") as spool:
+    with desk.scratch() as directory, directory.joinpath("rows").open("wb") as spool:
         cut = Cut(facts.disclosed(act).cut)
         return (await _content(desk, reader, of, acts, act.party, cut, act.at_us, spool))[0]
 
@@ -214,13 +223,17 @@ async def _documents(desk: Desk, of: Period, acts: Acts, act: Act) -> None:
 async def _make_documents(desk: Desk, of: Period, acts: Acts, act: Act, shelf: Shelf, name: str) -> None:
     said = facts.disclosed(act)
     with desk.scratch() as directory:
-        file = directory / "rows"
+        file = directory.joinpath("rows")
         async with desk.reading() as reader:
             with file.open("wb") as spool:
                 content, *_ = await _content(desk, reader, of, acts, act.party, Cut(said.cut), act.at_us, spool)
         if digest(content) != said.signature.digest:
             raise DisclosureContradicted(act.party, of.text)
         await shelf.put_file(f"{name}.rows", MEDIA, file, made_us=act.at_us)
+        disclosure = decode_disclosure(content)
+        with file.open("rb") as rows:
+            for paper in disclosure_papers(disclosure, read_rows(rows, disclosure), names=desk.names, number=name):
+                await shelf.put(paper, made_us=act.at_us)
     signed = encode_signed(SignedDisclosure(content, said.signature.key_id, said.signature.signature))
     await shelf.put(Paper(name=f"{name}.disclosure", media=MEDIA, data=signed), made_us=act.at_us)
 

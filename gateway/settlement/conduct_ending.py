@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import ClassVar
 
+import msgspec
+
 from gateway.settlement.admission import Person, admit, check_person
 from gateway.settlement.conduct_contract import contract_with, debts_with, invoice_of
 from gateway.settlement.contract_facts import Accounted, facts_of
@@ -23,8 +25,11 @@ from gateway.settlement.ending import (
     unbilled,
 )
 from gateway.settlement.errors import ActStands, SettlementError
+from gateway.settlement.paper import Paper
+from gateway.settlement.papers.figures import to_json
 from gateway.settlement.periods import Period, last_of_month, shift_months, term
 from gateway.settlement.reading import read_statement
+from gateway.settlement.shelving import open_shelf
 from gateway.settlement.statements import Statement
 from gateway.settlement.terms import Contract, PartyRole
 from gateway.settlement.windows import Window
@@ -114,8 +119,10 @@ async def final_account(
     try:
         act = account_act(made, by=who.by, second=who.second, ground=who.ground, at_us=desk.now_us, acts=acts)
     except ActStands as error:
+        await _shelve(desk, made, error.act)
         return made, error.act
     await desk.write([act], seen=of_period(acts, act.period), of=act.period)
+    await _shelve(desk, made, act)
     return made, act
 
 
@@ -174,6 +181,15 @@ def own(contract: Contract, party: str, statement: Statement) -> Statement:
     if contract.parties.get(PartyRole.MUNICIPALITY) == party:
         return statement.of(counterparty=party)
     return statement.of(party=party)
+
+
+async def _shelve(desk: Desk, made: Account, act: Act) -> None:
+    """Lay the account ready for the party."""
+    shelf = await open_shelf(desk, made.term, made.party)
+    name = "final-account" + (f"-{act.turn + 1}" if act.turn else "") + ".json"
+    data = to_json(msgspec.to_builtins(made))
+    await shelf.put(Paper(name=name, media="application/json", data=data), made_us=act.at_us)
+    await shelf.write_files()
 
 
 async def _billed(desk: Desk, contract: Contract, party: str, acts: Sequence[Act]) -> list[Amount]:

@@ -10,6 +10,7 @@ from datetime import date
 
 from gateway.settlement import states
 from gateway.settlement.admission import Obstacle, Person, StepRefused, admit, check_person
+from gateway.settlement.conduct_receipts import put_receipt
 from gateway.settlement.desk import Desk, of_period
 from gateway.settlement.periods import Period, period
 from gateway.settlement.sides import sides
@@ -42,6 +43,7 @@ async def pay(
     amount = demand.open_yen if yen is None else yen
     for act in demand.paid:
         if not again and act.day == str(day) and (yen is None or act.yen == amount):
+            await put_receipt(desk, span, acts, act)
             return act
     who = admit("pay", _obstacles(desk, demand, day, amount), person)
     paid = Act(
@@ -59,6 +61,7 @@ async def pay(
         at_us=desk.now_us,
     )
     await desk.write([paid], seen=of_period(acts, span.text), of=span.text)
+    await put_receipt(desk, span, acts, paid)
     return paid
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.settlement.errors import ActStands
 from gateway.settlement.facts import FactsContradicted
-from gateway.settlement.interest import LateInterest, Waiver
+from gateway.settlement.interest import LateInterest
 from protocol.act import Act
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -34,16 +34,13 @@ class Received(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
 
 class Reckoned(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
-    """Of INTEREST: how it was reckoned. Its turn is that of the payment that came late."""
+    """Of INTEREST, and of WAIVED, where it has the waiver: how it was reckoned.
 
+    payment: the turn of the payment that came late.
+    """
+
+    payment: int
     late: LateInterest
-
-
-class Waived(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
-    """Of WAIVED: what was let go, and the written decision (000契17-1)."""
-
-    yen: int
-    waiver: Waiver
 
 
 class Inspected(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from gateway.settlement.admission import Obstacle
-from gateway.settlement.contract_facts import Accelerated, Accounted, facts_bytes, once
+from gateway.settlement.contract_facts import Accelerated, Accounted, facts_bytes, facts_of, once
 from gateway.settlement.errors import ActStands, GivenInvalid
 from gateway.settlement.overdue import Delay, delays
 from gateway.settlement.owing import Debt, interest_claim, paid_on
@@ -107,8 +107,8 @@ def acceleration_act(
 
     event: its number in the first paragraph of the article. occurred: the day of the event; day: today.
 
-    Raises: GivenInvalid: no article gives that role that event, no ground or reference, a day to come. ActStands: one
-    of the two sides' stands already (turn 0 is the operator's, 1 the centre's).
+    Raises: GivenInvalid: no article gives that role that event, no ground or reference, a day to come. ActStands: that
+    side's stands already.
     """
     sides = {side for terms in contract.terms for claim in terms.claims for side in (claim.payer, claim.payee)}
     if debtor not in CLAUSES or not sides.issuperset(CLAUSES):
@@ -139,17 +139,17 @@ def acceleration_act(
         claim="",
         period="",
         party=party,
-        turn=list(CLAUSES).index(debtor),
         day=str(occurred),
         by=by,
         ground=ground,
         at_us=at_us,
         facts=facts_bytes(Accelerated(debtor=debtor.value, clause=f"{clause} ({event})", reference=reference)),
     )
-    for each in acts:
-        if each.key == act.key:
+    standing = [each for each in acts if each.key[:5] == act.key[:5]]
+    for each in standing:
+        if facts_of(each, Accelerated).debtor == debtor.value:
             raise ActStands(each)
-    return act
+    return once(standing, act)
 
 
 def account(

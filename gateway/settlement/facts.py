@@ -22,6 +22,7 @@ from gateway.settlement.errors import SettlementError
 from gateway.settlement.windows import Cut
 from protocol.act import Act, ActKind
 from protocol.disclosure import DisclosureError, Reconciliation, decode_reconciliation
+from protocol.invoice import TaxRule
 
 T = TypeVar("T")
 
@@ -77,6 +78,7 @@ class Issued(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     received_on: str
     agreement: str
     tax_supplier: str
+    tax: TaxRule
     signature: Signature
 
 

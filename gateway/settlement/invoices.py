@@ -72,10 +72,10 @@ class Items:
                 yield Item(row.request_id, cell, each.column, carried, each.copies, each.yen, each.commission)
 
 
-def rests_on(ranges: Iterable[RangeRow], checkpoint: Checkpoint, *, frozen_us: int = 0) -> Rests:
-    """What an invoice rests on, from what the store found; frozen_us: when the period was frozen, 0 if it is open."""
+def rests_on(ranges: Iterable[RangeRow], checkpoint: Checkpoint, *, frozen_us: int = 0, previous_us: int = 0) -> Rests:
+    """What an invoice rests on, from what the store found; the times are those of protocol.invoice.Rests."""
     blocks = tuple(BlockRange(*each) for each in ranges)
-    return Rests(blocks, checkpoint.size, checkpoint.root, checkpoint.at_us, frozen_us)
+    return Rests(blocks, checkpoint.size, checkpoint.root, checkpoint.at_us, frozen_us, previous_us)
 
 
 def make_invoice(

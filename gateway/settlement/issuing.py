@@ -77,9 +77,9 @@ class Draft:
             file.write(self._held)
         self._held.clear()
 
-    def invoice(self, heading: Heading, checkpoint: Checkpoint) -> Invoice:
-        """The document."""
-        rests = rests_on(self.ranges, checkpoint)
+    def invoice(self, heading: Heading, checkpoint: Checkpoint, *, frozen_us: int) -> Invoice:
+        """The document. frozen_us: when its period was frozen."""
+        rests = rests_on(self.ranges, checkpoint, frozen_us=frozen_us)
         return make_invoice(self.statement, heading, rests=rests, items=self.items, passed_on=not self.side.incoming)
 
 
@@ -94,7 +94,7 @@ async def read_drafts(
     for number, side in enumerate(sides):
         own = side.of(statement)
         if own.cells:
-            drafts[side.incoming, side.party] = Draft(side, own, spool / f"{number}.items")
+            drafts[side.incoming, side.party] = Draft(side, own, spool.joinpath(f"{number}.items"))
     async for batch in read_entries(reader, window):
         shares: dict[tuple[bool, str], list[EntryRow]] = {}
         for row in batch:
@@ -123,6 +123,7 @@ def issued(invoice: Invoice, *, received_on: str, key_id: str, signature: bytes)
         received_on=received_on,
         agreement=invoice.agreement,
         tax_supplier=invoice.tax_supplier,
+        tax=invoice.tax,
         signature=Signature(digest_of(encode_invoice(invoice)), key_id, signature),
     )
 

@@ -15,7 +15,7 @@ from datetime import date
 
 import msgspec
 
-from gateway.settlement.contract_facts import Inspected, Reckoned, Waived, facts_bytes, facts_of
+from gateway.settlement.contract_facts import Inspected, Reckoned, facts_bytes, facts_of, once
 from gateway.settlement.errors import ActStands, GivenInvalid
 from gateway.settlement.interest import LateInterest, Span, Waiver, late_interest
 from gateway.settlement.owing import Debt
@@ -46,7 +46,7 @@ def delays(debt: Debt, acts: Iterable[Act], *, today: date) -> list[Delay]:
     for turn, day, part_yen, base_yen in _parts(debt, today):
         if day <= debt.deadline or part_yen <= 0:
             continue
-        asked, waived = (_act(known, debt, kind, turn) for kind in (ActKind.INTEREST, ActKind.WAIVED))
+        asked, waived = (_about_payment(known, debt, kind, turn) for kind in (ActKind.INTEREST, ActKind.WAIVED))
         late = (
             late_interest(
                 debt.claim.interest,
@@ -70,8 +70,10 @@ def inspections(acts: Iterable[Act], contract: str) -> list[Span]:
     return [Span(first=each.first, last=each.last) for each in said]
 
 
-def interest_act(debt: Debt, delay: Delay, *, payable_by: date, day: date, by: str, at_us: int) -> Act:
-    """Ask for the interest of a delay that has ended (000契17-1: 甲の指定する日までに).
+def interest_act(
+    debt: Debt, delay: Delay, *, payable_by: date, day: date, by: str, at_us: int, acts: Iterable[Act]
+) -> Act:
+    """Ask for the interest of a delay that has ended (000契17-1: 甲の指定する日までに). acts: all that stand.
 
     Raises: GivenInvalid: it lasts yet, or comes to nothing; the day is past. ActStands.
     """
@@ -96,10 +98,11 @@ def interest_act(debt: Debt, delay: Delay, *, payable_by: date, day: date, by: s
             remedy=f"name a day from {day} on",
         )
     late = msgspec.structs.replace(delay.late, payable_by=payable_by)
-    return _about(debt, ActKind.INTEREST, delay.turn, late.interest_yen, Reckoned(late=late), day, by, at_us)
+    said = Reckoned(payment=delay.turn, late=late)
+    return once(acts, _about(debt, ActKind.INTEREST, late.interest_yen, said, day, by, at_us))
 
 
-def waiver_act(debt: Debt, delay: Delay, waiver: Waiver, *, day: date, by: str, at_us: int) -> Act:
+def waiver_act(debt: Debt, delay: Delay, waiver: Waiver, *, day: date, by: str, at_us: int, acts: Iterable[Act]) -> Act:
     """Let the interest of a delay go, asked for or not (000契17-1, 甲が認めた場合).
 
     Raises: GivenInvalid: it lasts yet, no ground or reference. ActStands.
@@ -117,8 +120,9 @@ def waiver_act(debt: Debt, delay: Delay, waiver: Waiver, *, day: date, by: str, 
             raise GivenInvalid(
                 field=field, why="is empty / 記載がありません", remedy="say why, and the written decision"
             )
-    said = Waived(yen=delay.late.interest_yen, waiver=waiver)
-    return _about(debt, ActKind.WAIVED, delay.turn, -said.yen, said, day, by, at_us)
+    late = msgspec.structs.replace(delay.late, waiver=waiver, payable_yen=0, payable_by=None)
+    said = Reckoned(payment=delay.turn, late=late)
+    return once(acts, _about(debt, ActKind.WAIVED, -late.interest_yen, said, day, by, at_us))
 
 
 def inspection_act(
@@ -184,21 +188,19 @@ def _share(debt: Debt, upto_yen: int) -> int:
     return debt.received_yen * upto_yen // debt.yen if debt.yen else 0
 
 
-def _act(acts: Sequence[Act], debt: Debt, kind: ActKind, turn: int | None) -> Act | None:
-    key = (debt.contract, debt.claim.id, debt.period.text, debt.party, kind, turn)
-    return next((act for act in acts if act.key == key), None)
+def _about_payment(acts: Sequence[Act], debt: Debt, kind: ActKind, payment: int | None) -> Act | None:
+    key = (debt.contract, debt.claim.id, debt.period.text, debt.party, kind)
+    found = (act for act in acts if act.key[:5] == key and facts_of(act, Reckoned).payment == payment)
+    return next(found, None)
 
 
-def _about(
-    debt: Debt, kind: ActKind, turn: int, yen: int, facts: msgspec.Struct, day: date, by: str, at_us: int
-) -> Act:
+def _about(debt: Debt, kind: ActKind, yen: int, facts: msgspec.Struct, day: date, by: str, at_us: int) -> Act:
     return Act(
         kind=kind,
         contract=debt.contract,
         claim=debt.claim.id,
         period=debt.period.text,
         party=debt.party,
-        turn=turn,
         day=str(day),
         by=by,
         yen=yen,

@@ -17,7 +17,7 @@ import msgspec
 from gateway.settlement.calendars import Calendars
 from gateway.settlement.contract_facts import Accelerated, Received, facts_of
 from gateway.settlement.cycle import Step, cycle
-from gateway.settlement.errors import GivenInvalid
+from gateway.settlement.errors import GivenInvalid, NoTerms
 from gateway.settlement.periods import Period, period
 from gateway.settlement.terms import Claim, Contract, PartyRole, Terms
 from protocol.act import Act, ActKind
@@ -91,12 +91,13 @@ def party_in(contract: Contract, claim: Claim) -> str:
 
 
 def found_claim(contracts: Iterable[Contract], *, party: str, claim: str, of: Period) -> tuple[Contract, Terms, Claim]:
-    """The contract, version and claim that a party has over a period. Raises: GivenInvalid, NoTerms."""
+    """The contract, version and claim that a party has over a period. Raises: GivenInvalid."""
     known: list[str] = []
     for contract in contracts:
-        if party not in contract.parties.values():
+        try:
+            terms = contract.on(of.last)
+        except NoTerms:
             continue
-        terms = contract.on(of.last)
         for each in terms.claims:
             if party_in(contract, each) == party:
                 known.append(each.id)
@@ -105,7 +106,9 @@ def found_claim(contracts: Iterable[Contract], *, party: str, claim: str, of: Pe
     raise GivenInvalid(
         field="party, claim",
         why=f"no contract has a claim {claim!r} with {party!r} on {of.last} / 該当する契約・請求がありません",
-        remedy=f"its claims are {', '.join(known)}" if known else "give a party of a contract file",
+        remedy=f"its claims are {', '.join(known)}"
+        if known
+        else "give a party of a contract file, and a day within it",
     )
 
 

@@ -8,9 +8,9 @@ the bookings here as at the centre (gateway.settlement.entries), from the receip
 Memory: some 200 bytes for each receipt. Source: DESIGN section 11; 000仕4-2; docs/PROTOCOL.md, Invoices.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -22,10 +22,13 @@ from gateway.store.settlement import EntryRow, Prior
 from protocol.application import Transition
 from protocol.invoice import DocumentKind, Invoice, Item, pack_item
 from protocol.ledger import BlockHeader, CertificateEntry, Entry
+from protocol.request_id import time_ms
 from protocol.settlement import NOTHING, Amount, Column, Key
 
 FINDINGS_MAX: Final = 10_000
 """So many are named; all are counted."""
+CLOCKS_US: Final = 60_000_000
+"""So far the clocks of the centre's workers, and of its kiosks, may be apart."""
 _NO_CELL: Final = (1 << 32) - 1
 _BILLED: Final = b""
 
@@ -84,8 +87,11 @@ class Proven(NamedTuple):
     entry: Entry
 
 
-Receipts = Callable[[], Iterable[Proven]]
-"""Gives all receipts anew each time it is called."""
+class Receipts(Protocol):
+    """Gives all receipts anew each time it is called."""
+
+    def __call__(self, *, since_us: int, until_us: int) -> Iterable[Proven]:
+        """At least those that the centre recorded from one time to another."""
 
 
 def prove_invoice(
@@ -128,7 +134,8 @@ class _Proving:
     def _hold(self, receipts: Receipts) -> None:
         """What the receipts expect to be billed."""
         corrections: list[EntryRow] = []
-        for proven in receipts():
+        issued_us = self._invoice.issued_us
+        for proven in receipts(since_us=max(self._start_us - CLOCKS_US, 0), until_us=issued_us):
             row = row_of(proven)
             if not self._ours(row):
                 self._verdict.foreign += 1
@@ -138,7 +145,7 @@ class _Proving:
                 corrections.append(row)
             else:
                 self._expect(row)
-        for row in _with_priors(corrections, receipts) if corrections else ():
+        for row in _with_priors(corrections, receipts, until_us=issued_us) if corrections else ():
             self._expect(row)
 
     def _ours(self, row: EntryRow) -> bool:
@@ -161,13 +168,22 @@ class _Proving:
                 self._outside.add(key)
 
     def _due(self, row: EntryRow, each: Booking) -> int:
-        """Whether a booking is to be billed here, may be (an earlier month's), or is a later invoice's."""
+        """Whether a booking is to be billed here, may be, or is a later invoice's.
+
+        What stands before a billed block of its stream stood there at the freeze, and so did what was recorded well
+        before that. Of an earlier period's bookings only those are due here that came after the last freeze.
+        """
         if each.settled_us >= self._end_us:
             return _ELSEWHERE
-        if each.settled_us < self._start_us:
-            return _CARRIED
-        found = self._ranges.get(row.stream)
-        return _LATER if found is None or row.height > found.last else _OWN
+        rests, found = self._invoice.rests, self._ranges.get(row.stream)
+        stood = (found is not None and row.height <= found.last) or row.at_us + CLOCKS_US < rests.frozen_us
+        if each.settled_us >= self._start_us:
+            return _OWN if stood else _LATER
+        if not rests.frozen_us:
+            return _MAY_BE
+        if not rests.previous_us or row.at_us + CLOCKS_US < rests.previous_us:
+            return _ELSEWHERE
+        return _OWN if stood and row.at_us - CLOCKS_US > rests.previous_us else _MAY_BE
 
     def _expected(self, row: EntryRow, each: Booking) -> Item:
         cell = self._cells.get(Key(row.party, row.counterparty, row.matter, row.store), _NO_CELL)
@@ -215,7 +231,7 @@ class _Proving:
             detail = f"billed with {item.copies} copies, {item.yen} yen, commission {item.commission}"
             verdict.add(Fault.OTHER_AMOUNT, item.request_id, detail)
         elif due == _ELSEWHERE or billed != packed:
-            verdict.add(Fault.OTHER_PERIOD, item.request_id, "its day is of another period")
+            verdict.add(Fault.OTHER_PERIOD, item.request_id, "by its day and its entry it is another period's")
         elif key in self._outside:
             verdict.add(Fault.OUTSIDE, item.request_id, "its block is not among those that the invoice rests on")
         else:
@@ -234,7 +250,7 @@ class _Proving:
         return "/".join(msgspec.structs.astuple(self._invoice.cells[number].key))
 
 
-_ELSEWHERE, _CARRIED, _LATER, _OWN = range(4)
+_ELSEWHERE, _MAY_BE, _LATER, _OWN = range(4)
 
 
 def row_of(proven: Proven) -> EntryRow:
@@ -264,11 +280,12 @@ def row_of(proven: Proven) -> EntryRow:
     )
 
 
-def _with_priors(corrections: list[EntryRow], receipts: Receipts) -> Iterator[EntryRow]:
-    """Corrections with what stood before them, from the receipts of the same applications."""
+def _with_priors(corrections: list[EntryRow], receipts: Receipts, *, until_us: int) -> Iterator[EntryRow]:
+    """Corrections with what stood before them, from the receipts of the same applications, whose ids say since when."""
     wanted = {row.application for row in corrections}
+    since_us = min(min(time_ms(row.application) * 1_000 for row in corrections) - CLOCKS_US, until_us)
     stood: dict[bytes, dict[int, EntryRow]] = {}
-    for proven in receipts():
+    for proven in receipts(since_us=max(since_us, 0), until_us=until_us):
         delivery = proven.entry.delivery if isinstance(proven.entry, CertificateEntry) else None
         if delivery is not None and delivery.application in wanted and delivery.deposited_at_us:
             stood.setdefault(delivery.application, {})[delivery.transition] = row_of(proven)

@@ -27,11 +27,16 @@ class Shelf:
         self._rows = {row.name: row for row in rows}
         self._of = of
         self._party = party
-        self.directory = desk.out / of.replace("/", "_") / party
+        self.directory = desk.out.joinpath(of.replace("/", "_"), party)
 
     def has(self, name: str) -> bool:
         """Whether a document of this name stands."""
         return name in self._rows
+
+    async def read(self, name: str) -> bytes | None:
+        """A document whole; None where none stands. Raises: StoreError."""
+        row = self._rows.get(name)
+        return None if row is None else b"".join([part async for part in self._store.read(row)])
 
     async def put(self, paper: Paper, *, made_us: int) -> None:
         """Put a document, unless it stands. Raises: StoreError."""
@@ -54,7 +59,7 @@ class Shelf:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         paths = []
         for name, row in sorted(self._rows.items()):
-            path = self.directory / name
+            path = self.directory.joinpath(name)
             draft = path.with_name(f".{name}.{secrets.token_hex(4)}")
             try:
                 with draft.open("xb") as file:

@@ -7,6 +7,7 @@ from typing import Final
 from gateway.settlement.calendars import CalendarName
 from gateway.settlement.cycle import Step
 from gateway.settlement.dates import LAST, Anchor, Basis, DaysFrom, Direction, Due, DueRule, Sense, Turn, When
+from gateway.settlement.proving import Fault
 
 STEPS: Final[Mapping[Step, tuple[str, str]]] = {
     Step.CLOSE: ("締切り", "Period closes"),
@@ -19,6 +20,47 @@ STEPS: Final[Mapping[Step, tuple[str, str]]] = {
     Step.PAYMENT: ("支払期限", "Payment"),
     Step.MUNICIPAL_PAYMENT: ("市区町村への支払期限", "Payment to the municipality"),
 }
+FAULTS: Final[Mapping[Fault, tuple[str, str, str]]] = {
+    Fault.NO_PROOF: (
+        "受領証のない請求",
+        "billed without a receipt of yours",
+        "fetch it (sekisho invoice fetch, operation RECEIPT); if you never had the answer, contest it (DISCLAIM)",
+    ),
+    Fault.DOUBLE: ("二重の請求", "billed twice", "contest the second"),
+    Fault.OTHER_AMOUNT: (
+        "受領証と異なる金額",
+        "billed with another amount than the receipt says",
+        "contest it; the receipt is signed by the centre",
+    ),
+    Fault.OTHER_CELL: (
+        "受領証と異なる市区町村・種別・店舗",
+        "billed for another municipality, kind or store",
+        "contest it; the receipt is signed by the centre",
+    ),
+    Fault.OTHER_PERIOD: ("対象期間外の請求", "of another period", "see the invoices of the periods around this one"),
+    Fault.OTHER_TARIFF: (
+        "合意した料金と異なる単価",
+        "not at the price you agreed to",
+        "hold the tariff file against the written terms, then contest it",
+    ),
+    Fault.NOT_BILLED: (
+        "請求から漏れた受領証",
+        "a receipt that the invoice leaves out",
+        "a void or a correction among them is money of yours: ask for it",
+    ),
+    Fault.OUTSIDE: (
+        "請求の根拠範囲外のブロック",
+        "in no block that the invoice rests on",
+        "ask for an invoice that names its blocks",
+    ),
+    Fault.CONTRADICTION: (
+        "矛盾する受領証",
+        "two receipts of one request differ",
+        "keep both: they prove that the centre's ledger is not one",
+    ),
+    Fault.SUM: ("明細と合わない集計", "a cell is not the sum of its lines", "contest the invoice as a whole"),
+}
+"""What does not fit an invoice, in Japanese and English, and what to do about it."""
 _WEEKDAYS: Final = "月火水木金土日"
 _CALENDARS: Final = {
     CalendarName.OFFICE: ("センターの休日", "the office is closed"),

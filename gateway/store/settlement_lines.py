@@ -9,7 +9,7 @@ from gateway.store.ledger import Connection
 from gateway.store.pool import Database, PinnedConnection
 from gateway.store.settlement_acts import JOURNAL_LOCK, DocumentRow
 
-BRINGER_LOCK: Final = 0x5345_4342  # "SECB", with the municipality's code as the second key
+BRINGER_LOCK: Final = 0x5345_4342  # "SECB"
 _HOLD: Final = """
 with gone as (delete from settlement.held_part where party = $1 and digest <> $2)
 insert into settlement.held_part (party, digest, number, data) values ($1, $2, $3, $4) on conflict do nothing
@@ -112,12 +112,7 @@ async def try_journal(connection: Connection) -> bool:
     return bool(rows[0][0])
 
 
-async def become_bringer(connection: PinnedConnection, municipality: str) -> bool:
-    """Take a municipality's deliveries for as long as this connection lives; False when another worker has them."""
-    rows = await connection.fetch("select pg_catalog.pg_try_advisory_lock($1, $2)", BRINGER_LOCK, int(municipality))
+async def become_bringer(connection: PinnedConnection) -> bool:
+    """Be the worker that visits municipalities for as long as this connection lives; False when another one is."""
+    rows = await connection.fetch("select pg_catalog.pg_try_advisory_lock($1)", BRINGER_LOCK)
     return bool(rows[0][0])
-
-
-async def leave_bringing(connection: PinnedConnection, municipality: str) -> None:
-    """Give them back."""
-    await connection.fetch("select pg_catalog.pg_advisory_unlock($1, $2)", BRINGER_LOCK, int(municipality))

@@ -198,6 +198,7 @@ class Worker:
             nonce_key=b"n" * 32,
             pseudonym_key=b"p" * 32,
             random=os.urandom,
+            fetch_from=centre.fetch_from,
         )
 
     async def _month_key(self, request_id):
@@ -315,6 +316,7 @@ class Centre:
         self.card_anchors = cards.card_anchors
         self.towns = towns or (Town(),)
         self.shift_us = 0
+        self.fetch_from = lambda period: 0
         self.months = {}
         self.status = _Nothing()
         self.keys = LedgerCentre()

@@ -53,23 +53,25 @@ class Signer:
 class Centre:
     """A centre's signing keys and the trust bundle that vouches for them."""
 
-    def __init__(self):
+    def __init__(self, role="inquiry"):
         self.root = Signer("root-1")
         self.block = Signer("block-1")
         self.checkpoint = Signer("checkpoint-1")
         self.checkpoint_pq = Signer("checkpoint-pq-1", pq=True)
+        self.invoice = Signer("invoice-1")
         purposes = [
             (self.root, Purpose.HISTORY),
             (self.block, Purpose.BLOCK),
             (self.checkpoint, Purpose.CHECKPOINT),
             (self.checkpoint_pq, Purpose.CHECKPOINT_PQ),
+            (self.invoice, Purpose.INVOICE),
         ]
         records = [KeyRecord(s.key_id, str(p), int(s.algorithm), s.spki, 0) for s, p in purposes]
         history = KeyHistory("centre", 1, T0_US, records).encode()
         signed = SignedKeyHistory("root-1", 1, self.root.sign(history_to_sign(history)), history)
         self.trust = Trust(
             centre="centre",
-            role="inquiry",
+            role=role,
             environment="test",
             root=self.root.spki,
             signed_history=encode_signed_history(signed),
@@ -130,8 +132,11 @@ class Writer:
         await self.store.open_stream(self.stream, opened_us=T0_US, predecessor=predecessor)
         return self
 
-    async def append(self, entries, *, turns=None, marks=None):
-        """Commit a block of entries; turns by index (0 otherwise), marks: index -> request id disclaimed."""
+    async def append(self, entries, *, turns=None, marks=None, riding=None):
+        """Commit a block of entries; turns by index (0 otherwise), marks: index -> request id disclaimed.
+
+        riding: what goes in with it.
+        """
         claims = [
             Claim(e.party, e.request_id, (turns or {}).get(i, 0), e.request_commitment, i)
             for i, e in enumerate(entries)
@@ -139,7 +144,7 @@ class Writer:
         claims += moves(entries)
         claims += [Claim(entries[i].party, r, -1, entries[i].request_commitment, i) for i, r in (marks or {}).items()]
         draft = build_block(self.stream, [encode_entry(e) for e in entries], T0_US + self.stream.height_next)
-        await self.store.commit(draft, self.centre.block.sign(draft.to_sign), "block-1", claims)
+        await self.store.commit(draft, self.centre.block.sign(draft.to_sign), "block-1", claims, riding)
         height = self.stream.height_next
         self.stream = advance(self.stream, draft.header)
         return height

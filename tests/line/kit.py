@@ -48,6 +48,7 @@ ROLE, ENVIRONMENT = lines.ROLE, lines.ENVIRONMENT
 CENTRE_NAME = LineName("centre", ROLE)
 FIRST, SECOND, UNLISTED = LineName(lines.PARTY, "line-1"), LineName("city-test", "line-1"), LineName("nobody", "line-1")
 SIGNERS = {FIRST: lines.Signer("peer-first"), SECOND: lines.Signer("peer-second"), UNLISTED: lines.Signer("peer-none")}
+INVOICE = lines.Signer("centre-invoice-1")
 
 
 def now_us() -> int:
@@ -58,6 +59,7 @@ def now_us() -> int:
 def make_trust(block: lines.Signer = lines.BLOCK, line: lines.Signer = lines.CENTRE_LINE) -> Trust:
     """The synthetic centre's bundle, valid at any time."""
     kinds = [(lines.ROOT, Purpose.HISTORY), (line, Purpose.LINE), (block, Purpose.BLOCK)]
+    kinds.append((INVOICE, Purpose.INVOICE))
     records = [KeyRecord(signer.key_id, purpose, Algorithm.ES256, signer.der, 0) for signer, purpose in kinds]
     history = KeyHistory(lines.CENTRE, 1, 0, records).encode()
     signature = lines.ROOT.sign(history_to_sign(history))

@@ -16,10 +16,13 @@ from gateway.settlement.toml import contract_of
 from gateway.settlement.windows import midnight_us
 from gateway.store.ledger import LedgerStore
 from gateway.store.pool import open_database
+from gateway.store.settlement_acts import riding
 from protocol.act import Act, ActKind
 from protocol.application import Transition
 from protocol.disclosure import Difference, Fault, Proposal, Reconciliation, Standing, encode_reconciliation
 from protocol.ledger import CertificateEntry, Delivery, EntryKind
+from protocol.messages import Operation
+from protocol.outcomes import Outcome
 from protocol.settlement import NOTHING
 from tests.ledger.building import Centre, Signer, Writer, request_id
 
@@ -69,6 +72,7 @@ class House:
         self.signer = Signer("invoice-1")
         self.out = out
         self.contracts = contracts()
+        self._sent = 0
 
     async def record(self, *entries):
         """One block, projected and covered by a checkpoint."""
@@ -114,8 +118,13 @@ class House:
             kind=int(ActKind.RECONCILED), contract="", claim="", period=act.period, party=act.party, turn=turn,
             day=str(desk.today), by="operator-clerk", at_us=desk.now_us, facts=encode_reconciliation(told),
         )  # fmt: skip
-        async with desk.journal() as journal:
-            await journal.write([came])
+        entry = CertificateEntry(
+            2, act.party, "relay-1", request_id(5_000_000 + desk.now_us % 1000 + self._sent, desk.now_us), bytes(32),
+            int(Operation.RECONCILE), act.period, int(ActKind.RECONCILED), "", int(Outcome.RECONCILED),
+            EntryKind.FIRST, 0, 0, 1, bytes(32), desk.now_us, None,
+        )  # fmt: skip
+        self._sent += 1
+        await self.writer.append([entry], riding=riding([(came, 0)]))
 
 
 def difference(n, *, proposal=Proposal.ADD):

@@ -134,5 +134,8 @@ def test_a_claim_is_found_by_its_party():
     assert found_claim(contracts, party="chiba", claim="fees", of=MAY)[0] is CITY
     with pytest.raises(GivenInvalid, match="its claims are fees, line"):
         found_claim(contracts, party="cvs-dev", claim="rent", of=MAY)
+    assert found_claim(contracts, party="cvs-dev", claim="line", of=TERM)[0] is OPERATOR
+    with pytest.raises(GivenInvalid, match="'fees' with 'chiba' on 2026-03-31"):
+        found_claim(contracts, party="chiba", claim="fees", of=period("2026-03"))
     with pytest.raises(GivenInvalid, match="give a party of a contract file"):
         found_claim(contracts, party="nobody", claim="fees", of=MAY)

@@ -128,10 +128,10 @@ def test_interest_asked_for_is_owed_until_it_is_paid_or_waived():
     (debt,) = debts(acts, [OPERATOR], calendars=STANDARD, invoiced=[invoiced()])
     (delay,) = delays(debt, acts, today=TODAY)
     who = {"day": TODAY, "by": "clerk-1", "at_us": AT_US}
-    acts.append(interest_act(debt, delay, payable_by=date(2026, 8, 31), **who))
+    acts.append(interest_act(debt, delay, payable_by=date(2026, 8, 31), acts=acts, **who))
     assert settled(acts).to_centre_yen == 8_400
     assert settled([*acts, paid(8_400, "2026-08-20", claim=interest_claim("fees"))]).is_settled
-    waiver = waiver_act(debt, delay, Waiver(ground="g", reference="r"), **who)
+    waiver = waiver_act(debt, delay, Waiver(ground="g", reference="r"), acts=acts, **who)
     assert settled([*acts, waiver]).is_settled
     assert settled([*acts[:1], waiver]).lines[0].interest_running_yen == 0
 

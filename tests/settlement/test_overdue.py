@@ -19,6 +19,7 @@ from tests.settlement.acting import AT_US, MAY_NET, MAY_RECEIVED, MINISTRY, OPER
 
 TODAY = date(2026, 8, 3)
 WHO = {"day": TODAY, "by": "clerk-1", "at_us": AT_US}
+NEW = {**WHO, "acts": []}
 
 
 def reckoned(acts, *, asked=None, today=TODAY):
@@ -60,9 +61,9 @@ def test_what_is_unpaid_is_shown_as_it_stands_and_cannot_be_asked_for_yet():
     assert debt.is_late(date(2026, 6, 23))
     assert not debt.is_late(date(2026, 6, 22))
     with pytest.raises(GivenInvalid, match="not paid yet"):
-        interest_act(debt, delay, payable_by=TODAY, **WHO)
+        interest_act(debt, delay, payable_by=TODAY, **NEW)
     with pytest.raises(GivenInvalid, match="not paid yet"):
-        waiver_act(debt, delay, Waiver(ground="g", reference="r"), **WHO)
+        waiver_act(debt, delay, Waiver(ground="g", reference="r"), **NEW)
 
 
 def test_parts_paid_on_time_take_their_share_of_the_base_away():
@@ -86,42 +87,43 @@ def test_the_bases_of_all_parts_are_the_fees_received_and_no_more(parts, days):
     assert debt.open_yen == MAY_NET - sum(parts)
 
 
-def test_interest_is_asked_for_once_stays_as_it_was_reckoned_and_bears_the_turn_of_its_payment():
+def test_interest_is_asked_for_once_stays_as_it_was_reckoned_and_names_its_payment():
     acts = [paid(1_000_000, "2026-06-22"), paid(MAY_NET - 1_000_000, "2026-07-02", turn=1)]
     debt, (delay,) = reckoned(acts)
-    asked = interest_act(debt, delay, payable_by=date(2026, 8, 31), **WHO)
-    assert (asked.kind, asked.turn, asked.yen) == (ActKind.INTEREST, 1, delay.late.interest_yen)
+    asked = interest_act(debt, delay, payable_by=date(2026, 8, 31), **NEW)
+    assert (asked.kind, asked.turn, asked.yen) == (ActKind.INTEREST, 0, delay.late.interest_yen)
+    assert facts_of(asked, Reckoned).payment == delay.turn == 1
     assert facts_of(asked, Reckoned).late == msgspec.structs.replace(delay.late, payable_by=date(2026, 8, 31))
     later = inspection_act(OPERATOR.reference, "cvs-dev", inspected(), acts, **WHO)
     (again,) = reckoned([*acts, asked, later])[1]
     assert again.asked == asked
     assert again.late.days == 10
     with pytest.raises(ActStands):
-        interest_act(debt, again, payable_by=date(2026, 8, 31), **WHO)
+        interest_act(debt, again, payable_by=date(2026, 8, 31), **NEW)
 
 
 def test_interest_payable_before_today_or_of_nothing_is_refused():
     debt, (delay,) = reckoned([paid(MAY_NET, "2026-07-02")])
     with pytest.raises(GivenInvalid, match="is past"):
-        interest_act(debt, delay, payable_by=date(2026, 8, 2), **WHO)
+        interest_act(debt, delay, payable_by=date(2026, 8, 2), **NEW)
     debt, (delay,) = reckoned([paid(1_000, "2026-06-23")], asked=invoiced(1_000, received_yen=100_000))
     with pytest.raises(GivenInvalid, match="no interest"):
-        interest_act(debt, delay, payable_by=TODAY, **WHO)
+        interest_act(debt, delay, payable_by=TODAY, **NEW)
 
 
 def test_interest_is_waived_once_with_its_ground_and_reference():
     acts = [paid(MAY_NET, "2026-07-02")]
     debt, (delay,) = reckoned(acts)
     waiver = Waiver(ground="bank failure / 銀行障害", reference="決裁 12号")
-    waived = waiver_act(debt, delay, waiver, **WHO)
+    waived = waiver_act(debt, delay, waiver, **NEW)
     assert (waived.kind, waived.yen) == (ActKind.WAIVED, -8_400)
     (again,) = reckoned([*acts, waived])[1]
     assert again.waived == waived
     with pytest.raises(ActStands):
-        waiver_act(debt, again, waiver, **WHO)
+        waiver_act(debt, again, waiver, **NEW)
     for empty in (Waiver(ground=" ", reference="r"), Waiver(ground="g", reference="")):
         with pytest.raises(GivenInvalid, match="is empty"):
-            waiver_act(debt, delay, empty, **WHO)
+            waiver_act(debt, delay, empty, **NEW)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,12 @@ class ChangeRefused(MunicipalityError):  # noqa: N818 - named after the fact
     code = "change-refused"
 
 
+class ClaimImpossible(MunicipalityError):  # noqa: N818 - named after the fact
+    """No claim can be made for a period; the sentence says why."""
+
+    code = "claim-impossible"
+
+
 class Incident(StrEnum):
     """What must not happen and did, or was tried: it stays open until a person closes it."""
 
@@ -44,3 +50,5 @@ class Incident(StrEnum):
     REPORT_DIFFERS = "report-differs"  # a known number with another content
     REPORT_GAP = "report-gap"
     REPORT_UNMATCHED = "report-unmatched"  # of an application or copies that were not issued here
+    PAPER_SPOILT = "paper-spoilt"  # confirmed data whose digest, size or signature does not hold
+    STATEMENT_DIFFERS = "statement-differs"  # confirmed data that are not what the reports come to

@@ -1,4 +1,4 @@
-"""The issuing server on its line: the certificate centre dials, asks for documents and reports what became of them.
+"""The issuing server on its line: the centre dials, asks for documents, reports what became of them, and settles.
 
 Several processes may serve one directory. What a process holds in memory is good for one request only; all else is in
 the store. SIGTERM or `stop` drains: what is in hand is answered, what comes is told to go elsewhere.
@@ -21,7 +21,7 @@ from gateway.line.serving import LineServer
 from gateway.peers.kit.content import Certificate
 from gateway.peers.kit.rendering import Renderer
 from gateway.peers.line_file import signing
-from gateway.peers.municipality import reports
+from gateway.peers.municipality import claiming, confirmed, reports
 from gateway.peers.municipality.crafting import Commission, Made, Workshop
 from gateway.peers.municipality.errors import SetupIncomplete
 from gateway.peers.municipality.issuing import Refused
@@ -32,6 +32,8 @@ from hsm.interface import KeyStore
 from protocol.issuance import Issue, Part, Report, Reported, ReportsQuery
 from protocol.messages import BodyError, Operation, Refusal, Request, decode_body, encode
 from protocol.outcomes import Outcome
+from protocol.papers import Claim, Confirmed, Kept
+from protocol.trust import Trust
 
 log = structlog.get_logger()
 
@@ -44,9 +46,12 @@ _NOTHING: Final = encode(Refusal())
 class Answering:
     """What stands behind the line: a request's body to the maker or the reports, and back to an outcome."""
 
-    def __init__(self, municipality: Municipality, maker: Maker) -> None:
+    def __init__(self, municipality: Municipality, maker: Maker, trust: Callable[[], Trust]) -> None:
+        """trust: the centre's, as it stands now."""
+        self._municipality = municipality
         self._store = municipality.store
         self._maker = maker
+        self._trust = trust
 
     async def handle(self, name: LineName, request: Request) -> tuple[int, bytes]:
         """LineServer's handle. What raises beyond this becomes UNAVAILABLE there."""
@@ -65,6 +70,11 @@ class Answering:
                     return Outcome.NOTED, encode(reports.note(self._store, body))
                 case ReportsQuery():
                     return Outcome.NOTED, encode(Reported(reports.noted(self._store)))
+                case Confirmed():
+                    return Outcome.NOTED, encode(self._keep(body))
+                case Claim():
+                    found = claiming.asked(self._municipality, body.period, trust=self._trust())
+                    return (Outcome.CLAIMED, encode(found)) if found else (Outcome.NOT_CLAIMED, _NOTHING)
                 case _:
                     return Outcome.NOT_PERMITTED, _NOTHING
         except Refused as refused:
@@ -74,6 +84,14 @@ class Answering:
             return Outcome.CARD_UNVERIFIABLE, _NOTHING
         except Unsettled:
             return Outcome.UNAVAILABLE, _NOTHING
+
+    def _keep(self, body: Confirmed) -> Kept:
+        """Take a part of confirmed data in; a document is looked at once, when it becomes whole."""
+        stood = confirmed.whole(self._store, body.paper.id)
+        kept = confirmed.keep(self._store, body)
+        if kept.whole and not stood:
+            claiming.check(self._store, body.paper, trust=self._trust(), party=self._municipality.settings.party)
+        return kept
 
 
 async def serve_municipality(
@@ -111,7 +129,7 @@ async def serve_municipality(
                 material=material,
                 sign=signing(municipality.keystore),
                 key_of=lambda name, key_id: trusted.centre_key(key_id, clock()) if _is_centre(name) else None,
-                handle=Answering(municipality, maker).handle,
+                handle=Answering(municipality, maker, lambda: trusted.centre).handle,
                 knows=_is_centre,
                 now_us=clock,
             )

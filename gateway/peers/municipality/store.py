@@ -69,6 +69,18 @@ MIGRATIONS: Final = (
     ) STRICT;
     CREATE INDEX reports_application ON reports (application);
     """,
+    """
+    CREATE TABLE papers (
+        id BLOB PRIMARY KEY, line BLOB NOT NULL, period TEXT NOT NULL, name TEXT NOT NULL, kept INTEGER NOT NULL,
+        whole_us INTEGER
+    ) STRICT;
+    CREATE INDEX papers_period ON papers (period, name);
+    CREATE TABLE paper_parts (
+        paper BLOB NOT NULL REFERENCES papers, number INTEGER NOT NULL, data BLOB NOT NULL,
+        PRIMARY KEY (paper, number)
+    ) STRICT;
+    CREATE TABLE claims (period TEXT PRIMARY KEY, content BLOB NOT NULL, made_by TEXT NOT NULL) STRICT;
+    """,
 )
 """Applied in order; PRAGMA user_version counts them."""
 

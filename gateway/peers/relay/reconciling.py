@@ -50,7 +50,9 @@ CREATE TABLE ours (
     application BLOB PRIMARY KEY, place TEXT NOT NULL, municipality TEXT NOT NULL, kind TEXT NOT NULL,
     store TEXT NOT NULL, copies INTEGER NOT NULL, yen INTEGER NOT NULL, deposited_us INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE own (application BLOB PRIMARY KEY, municipality TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE own (
+    application BLOB PRIMARY KEY, municipality TEXT NOT NULL, reports TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 _ADD_THEIRS: Final = """
 INSERT INTO theirs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8) ON CONFLICT DO UPDATE SET
@@ -111,7 +113,7 @@ def reconcile(
         if reports is None:
             _load_ours(scratch, _placed(lines_of(histories.of_month(store, *bounds), *bounds)), Faults())
         else:
-            _load_reports(scratch, store, reports, disclosure.period, bounds)
+            _load_reports(scratch, store, reports, disclosure.period)
         return _Comparison(scratch, store, disclosure, bounds).result(operator, by, now_us)
 
 
@@ -126,10 +128,11 @@ def _load_theirs(scratch: sqlite3.Connection, rows: Iterable[Row]) -> None:
 
 
 def _load_own(scratch: sqlite3.Connection, store: Store, bounds: tuple[int, int]) -> None:
-    scratch.executemany(
-        "INSERT INTO own VALUES (?, ?)",
-        ((each.application, each.municipality) for each in histories.of_month(store, *bounds) if each.municipality),
-    )
+    """What the relay knows: an application's municipality, and the store that is to report it ("" for none)."""
+    for each in histories.of_month(store, *bounds):
+        told = next(lines_of([each], *bounds), None)
+        reports = each.store if told is not None and (told.copies or told.yen) else ""
+        scratch.execute("INSERT INTO own VALUES (?, ?, ?)", (each.application, each.municipality, reports))
 
 
 def _placed(lines: Iterable[ReportLine]) -> Iterator[tuple[str, int, ReportLine]]:
@@ -137,9 +140,7 @@ def _placed(lines: Iterable[ReportLine]) -> Iterator[tuple[str, int, ReportLine]
         yield "", number, line
 
 
-def _load_reports(
-    scratch: sqlite3.Connection, store: Store, reports: Path, period: str, bounds: tuple[int, int]
-) -> None:
+def _load_reports(scratch: sqlite3.Connection, store: Store, reports: Path, period: str) -> None:
     """Take the reports of all stores, or none. Raises: ReportsRefused, OSError."""
     faults = Faults()
     stores = frozenset(row[0] for row in store.rows("SELECT store FROM kiosks UNION SELECT store FROM dealings"))
@@ -153,10 +154,9 @@ def _load_reports(
         ),
         faults,
     )
-    reported = {row[0] for row in scratch.execute("SELECT DISTINCT store FROM ours")}
-    own = {line.store for line in lines_of(histories.of_month(store, *bounds), *bounds) if line.copies or line.yen}
     if not faults.count:  # a file that was not read says nothing about what is missing
-        for name in sorted(own - reported):
+        missing = "SELECT reports FROM own WHERE reports <> '' EXCEPT SELECT store FROM ours ORDER BY 1"
+        for (name,) in scratch.execute(missing):
             faults.add(str(reports), 0, f"取扱店 {name} の実績がありません", f"the report of store {name} is missing")
     faults.check()
 
@@ -266,7 +266,7 @@ class _Comparison:
             " LEFT JOIN own w ON w.application = t.application LEFT JOIN ours o ON o.application = t.application"
             " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
         ):
-            if (code := own or ours) is not None:
+            if code := own or ours:
                 place = (cells[cell].key.counterparty, code)
                 votes[place] = votes.get(place, 0) + (count * _OWN_WEIGHT if own else count)
         learnt: dict[str, str] = {}

@@ -6,18 +6,20 @@ Source: 000仕4-1, 4-3; DOMAIN I3, I9, X 4, X 5.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
 
 from gateway.settlement import sheet
 from gateway.settlement.paper import Names
-from gateway.settlement.papers.figures import number
+from gateway.settlement.papers.figures import number, to_json
 from gateway.settlement.papers.setting import SUBTOTAL, TOTAL, Both, Column, Notes, Row, Table
 from protocol.settlement import NOTHING, Amount, Cell, Key
 
 LISTED_MAX: Final = 1_500
 """Most rows of a list; one that would be longer is left to the CSV, and the document says so."""
+_LINES_AT_ONCE: Final = 10_000
 _PARTS: Final = ("sold", "voided", "corrected", "moved", "net", "carried")
 _PARTS_JA: Final = ("交付", "返金", "訂正", "月間移動", "差引", "うち確定済み期間の調整")
 _WHAT: Final = ("entries", "copies", "yen", "commission")
@@ -142,22 +144,34 @@ def store_lists(cells: Sequence[Cell], names: Names, view: View) -> Iterator[Tab
     yield msgspec.structs.replace(table, columns=(Column(("店舗", "Store")), *table.columns))
 
 
-def cells_json(cells: Iterable[Cell], names: Names) -> list[dict[str, object]]:
-    """Cells with names and all their columns."""
-    return [
-        {
-            "party": cell.key.party,
-            "counterparty": cell.key.counterparty,
-            "counterparty_ja": names.party(cell.key.counterparty)[0],
-            "matter": cell.key.matter,
-            "matter_ja": names.matter(cell.key.matter)[0],
-            "store": cell.key.store,
-            "terms": cell.terms,
-            **{name: amount_json(amount) for name, amount in zip(_PARTS, _amounts(cell), strict=True)},
-            "due_yen": cell.net.due_yen,
-        }
-        for cell in cells
-    ]
+def with_cells(content: dict[str, object], cells: Iterable[Cell], names: Names) -> bytes:
+    """A document's JSON, its cells put in at its end, a line each and no more of them in memory than one.
+
+    An amount of which all is 0 is left out of its cell.
+    """
+    written = bytearray(to_json(content).removesuffix(b"\n}\n"))
+    written += b',\n  "cells": ['
+    between = b"\n    "
+    for cell in cells:
+        written += between + msgspec.json.encode(_cell_json(cell, names))
+        between = b",\n    "
+    written += b"\n  ]\n}\n"
+    return bytes(written)
+
+
+def _cell_json(cell: Cell, names: Names) -> dict[str, object]:
+    key = cell.key
+    return {
+        "party": key.party,
+        "counterparty": key.counterparty,
+        "counterparty_ja": names.party(key.counterparty)[0],
+        "matter": key.matter,
+        "matter_ja": names.matter(key.matter)[0],
+        "store": key.store,
+        "terms": cell.terms,
+        **{name: amount_json(part) for name, part in zip(_PARTS, _amounts(cell), strict=True) if part != NOTHING},
+        "due_yen": cell.net.due_yen,
+    }
 
 
 def amount_json(amount: Amount) -> dict[str, int]:
@@ -172,7 +186,10 @@ def amount_json(amount: Amount) -> dict[str, int]:
 
 def cells_csv(cells: Iterable[Cell], names: Names, *, number: str) -> bytes:
     """Cells as a table, a line each. number: of the document, on each line."""
-    return sheet.BOM + sheet.lines([CSV_COLUMNS, *(_csv_row(cell, names, number) for cell in cells)])
+    written, left = bytearray(sheet.BOM + sheet.lines([CSV_COLUMNS])), iter(cells)
+    while some := list(islice(left, _LINES_AT_ONCE)):
+        written += sheet.lines(_csv_row(cell, names, number) for cell in some)
+    return bytes(written)
 
 
 def _table(heading: Both, view: View, rows: tuple[Row, ...]) -> Table:

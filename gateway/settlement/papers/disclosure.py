@@ -10,8 +10,9 @@ from typing import Final
 
 from gateway.settlement import sheet
 from gateway.settlement.paper import CSV, JSON, PDF, Names, Paper, file_name
-from gateway.settlement.papers.cells import amount_json, cell_lists, cells_json, store_lists, view_of
-from gateway.settlement.papers.figures import at_text, mark, number, period_text, to_json, yen
+from gateway.settlement.papers.cells import amount_json, cell_lists, store_lists, view_of, with_cells
+from gateway.settlement.papers.figures import at_text, mark, period_text, yen
+from gateway.settlement.papers.figures import number as figure
 from gateway.settlement.papers.heads import addressee, in_json, writer
 from gateway.settlement.papers.setting import Both, Document, Facts, Headline, Notes, facts, to_pdf
 from gateway.settlement.windows import in_japan
@@ -38,13 +39,17 @@ COLUMNS: Final = (
 _TITLE: Final[Both] = ("取扱い実績データ", "Disclosed data")
 
 
-def disclosure_papers(disclosure: Disclosure, rows: Iterable[Row], *, names: Names) -> Iterator[Paper]:
+def disclosure_papers(
+    disclosure: Disclosure, rows: Iterable[Row], *, names: Names, number: str = ""
+) -> Iterator[Paper]:
     """.json and .pdf of head and cells, then .csv of all rows, in parts when they are many.
 
-    rows: as protocol.disclosure.read_rows gives them. Raises: GlyphLacking, NotSet, FontMissing; what `rows` raises.
+    rows: as protocol.disclosure.read_rows gives them. number: what the document and its files are called, "" for
+    disclosure-<period>-<party>. Raises: GlyphLacking, NotSet, FontMissing; what `rows` raises.
     """
-    own = f"disclosure-{disclosure.role}-{disclosure.period}-{disclosure.party}"
-    yield Paper(name=file_name(own, "json"), media=JSON, data=to_json(_content(disclosure, names, own)))
+    own = number or f"disclosure-{disclosure.period}-{disclosure.party}"
+    json = with_cells(_content(disclosure, names, own), disclosure.cells, names)
+    yield Paper(name=file_name(own, "json"), media=JSON, data=json)
     pdf = to_pdf(_page(disclosure, names, own), at_us=disclosure.made_us)
     yield Paper(name=file_name(own, "pdf"), media=PDF, data=pdf)
     many, left, part = disclosure.rows > ROWS_A_FILE, iter(rows), 0
@@ -89,7 +94,6 @@ def _content(disclosure: Disclosure, names: Names, own: str) -> dict[str, object
         "made_at": at_text(disclosure.made_us),
         "net": amount_json(disclosure.net),
         "due_yen": disclosure.net.due_yen,
-        "cells": cells_json(disclosure.cells, names),
         "rows": {"count": disclosure.rows, "sha256": disclosure.rows_digest.hex()},
     }
 
@@ -115,7 +119,7 @@ def _page(disclosure: Disclosure, names: Names, own: str) -> Document:
             yen(disclosure.net.due_yen),
             facts(
                 ("対象期間", "Period", period_text(disclosure.period)),
-                ("通数", "Copies", number(disclosure.net.copies)),
+                ("通数", "Copies", figure(disclosure.net.copies)),
                 ("手数料", "Fees", yen(disclosure.net.yen)),
                 ("委託手数料", "Commission", yen(disclosure.net.commission)),
             ),
@@ -134,7 +138,7 @@ def _page(disclosure: Disclosure, names: Names, own: str) -> Document:
             Facts(
                 ("照合", "To reconcile with"),
                 facts(
-                    ("記録数", "Bookings", number(disclosure.rows)),
+                    ("記録数", "Bookings", figure(disclosure.rows)),
                     ("明細データ", "Rows, SHA-256", disclosure.rows_digest.hex()),
                     ("照合方法", "Reconcile", "sekisho relay reconcile DISCLOSURE --reports DIR --data RELAY"),
                 ),

@@ -8,9 +8,9 @@ from typing import Final
 
 from gateway.settlement.billing import Bill
 from gateway.settlement.paper import CSV, INVOICE, JSON, PDF, Names, Paper, file_name
-from gateway.settlement.papers.cells import amount_json, cells_csv, cells_json
+from gateway.settlement.papers.cells import amount_json, cells_csv, with_cells
 from gateway.settlement.papers.errors import PaperContradicted
-from gateway.settlement.papers.figures import at_text, rate, to_json
+from gateway.settlement.papers.figures import at_text, rate
 from gateway.settlement.papers.heads import in_json
 from gateway.settlement.papers.invoice_page import TITLES, Line, Tax, page, taxes
 from gateway.settlement.papers.setting import Attachment, to_pdf
@@ -32,11 +32,10 @@ def invoice_papers(signed: SignedInvoice, invoice: Invoice, *, bill: Bill | None
     lines = _lines_of_net(invoice) if bill is None else _lines_of_bill(bill)
     attached = Attachment(file.name, file.media, "署名付き請求データ / the signed invoice", file.data)
     pdf = to_pdf(page(signed, invoice, lines, names), at_us=invoice.issued_us, attached=(attached,))
+    json = with_cells(_content(signed, invoice, lines, names), invoice.cells, names)
     return (
         file,
-        Paper(
-            name=file_name(invoice.number, "json"), media=JSON, data=to_json(_content(signed, invoice, lines, names))
-        ),
+        Paper(name=file_name(invoice.number, "json"), media=JSON, data=json),
         Paper(
             name=file_name(invoice.number, "csv"),
             media=CSV,
@@ -100,7 +99,6 @@ def _content(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], n
             for each in lines
         ],
         "taxes": [_tax(each, invoice.tax, names) for each in taxes(invoice, lines)],
-        "cells": cells_json(invoice.cells, names),
         "items": {"count": invoice.items, "sha256": invoice.items_digest.hex()},
         "rests_on": {
             "blocks": [
@@ -116,7 +114,7 @@ def _content(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], n
         },
         "signature": {
             "key_id": signed.key_id,
-            "ecdsa": signed.signature.hex(),
+            "value": signed.signature.hex(),
             "invoice_sha256": hashlib.sha256(signed.invoice).hexdigest(),
         },
     }

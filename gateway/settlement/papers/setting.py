@@ -24,7 +24,7 @@ TAGGED_ROWS_MAX: Final = 300
 ATTACHED_BYTES_MAX: Final = 1 << 18
 SUBTOTAL: Final = 1
 TOTAL: Final = 2
-_TEMPLATE: Final = Path(__file__).parent / "templates" / "paper.typ"
+_TEMPLATE: Final = Path(__file__).parent.joinpath("templates", "paper.typ")
 _LOCK: Final = threading.Lock()
 
 

@@ -61,7 +61,7 @@ from protocol.issuance import (
     session_to_sign,
     statement_to_sign,
 )
-from protocol.keys import Purpose
+from protocol.keys import Algorithm, Purpose
 from protocol.messages import Operation, encode
 from protocol.outcomes import Outcome
 from protocol.request_id import make_request_id
@@ -71,6 +71,7 @@ CODE, PARTY, OPERATOR, KIOSK, ENVIRONMENT, PIN = "999990", "mihon-shi", "operato
 NAME_JA, NAME_EN = "見本市", "Mihon City"
 CENTRE_LINE, OWN_LINE = LineName("centre", "certificate"), LineName(PARTY, "issue")
 KIT = "kit-2026.1"
+INVOICE_KEY = "invoice-centre-1"
 RESIDENTS = 24
 CARDS = 10
 """Residents 0 to 9, the test cases, have a card each."""
@@ -134,6 +135,7 @@ def make_world(root: Path) -> World:
         issue_card(root / "jpki", holder=f"resident-{number}", algorithm=algorithm, pin=PIN, now=now, days=365)
     centre = SoftwareKeystore.create(root / "centre-keys", "synthetic", owner="centre")
     create_standard_keys(centre, "line", label="centre-1", now_us=now_us())
+    centre.generate(Purpose.INVOICE, Algorithm.ES256, key_id=INVOICE_KEY, now_us=0)
     (root / "centre.bundle").write_bytes(encode_trust(trust_of(centre, role="certificate", environment=ENVIRONMENT)))
     prepared = root / "prepared"
     trust = make_municipality(

@@ -84,14 +84,15 @@ class Month:
         self.entries.append(made)
         return made.application
 
-    def disclosure(self, window=None):
+    def disclosure(self, window=None, **issued):
         """What the centre discloses, and its file of rows."""
         window = window or Window(NOVEMBER)
         statement = add_up(self.entries, window).of(party=OPERATOR)
         packed = [pack_row(row) for row in rows(self.entries, statement, window)]
         data = b"".join(packed)
+        named = {"issuer": "centre", "role": "certificate", "environment": "test", **issued}
         return Disclosure(
-            issuer="centre", role="certificate", environment="test", party=OPERATOR, period=window.period.text,
+            **named, party=OPERATOR, period=window.period.text,
             made_us=MADE_US, cells=statement.cells, net=statement.net, rows=len(packed),
             rows_digest=hashlib.sha256(data).digest(),
         ), io.BytesIO(data)  # fmt: skip
