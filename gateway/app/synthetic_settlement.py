@@ -25,6 +25,7 @@ from gateway.app.synthetic_forgery import Forged, forge
 from gateway.app.synthetic_ledger import make_partitions
 from gateway.app.synthetic_parties import make_shops, tell_town
 from gateway.app.synthetic_quarter_cycle import QUESTIONS, settle_quarter
+from gateway.app.synthetic_reports import report
 from gateway.app.synthetic_times import MonthTimes, QuarterTimes, month_times, quarter_times
 from gateway.directory.directory import Directory
 from gateway.host import run_guest
@@ -88,20 +89,22 @@ def read_play(data: Path) -> Play | None:
 
 
 def play_settlement(
-    play: Play, *, data: Path, inquiry: Path, service: Path, visits: int = VISITS, asked: int = QUESTIONS
+    play: Play, *, inquiry: Path, service: Path, ministry: Path, visits: int = VISITS, asked: int = QUESTIONS
 ) -> Play:
     """Record and settle the month in `service` (gateway.app.development) and the quarter in `inquiry`.
 
+    ministry: the directory of the ministry server that keeps its proofs.
+
     Nothing of either may run. Returns: what was played. Raises: PlayError; errors of the parts.
     """
-    write_whole(data / FILE_NAME, msgspec.json.encode(play), mode=PUBLIC)
+    write_whole(inquiry / FILE_NAME, msgspec.json.encode(play), mode=PUBLIC)
     happened: list[Happened] = []
     tell = happened.append
-    _at(inquiry, lambda centre: _quarter(centre, play, inquiry / "ministry", asked, tell))
+    _at(inquiry, lambda centre: _quarter(centre, play, ministry, asked, tell))
     _at(service / "centre", lambda centre: _month(centre, play, service, visits, tell))
     happened.sort(key=lambda each: each.at_us)
     played = msgspec.structs.replace(play, done=True, happened=tuple(happened))
-    write_whole(data / FILE_NAME, msgspec.json.encode(played), mode=PUBLIC)
+    write_whole(inquiry / FILE_NAME, msgspec.json.encode(played), mode=PUBLIC)
     return played
 
 
@@ -174,6 +177,9 @@ async def _month(centre: PastCentre, play: Play, service: Path, visits: int, tel
         for town in TOWNS:
             tell_town(service / "municipalities" / town.code, cycle.steps, code=town.code)
         await cycle.run()
+        for town in TOWNS:
+            place = service / "municipalities" / town.code
+            await report(centre.gateway, place, code=town.code, at_us=ledger.clock())
 
 
 async def _quarter(centre: PastCentre, play: Play, ministry: Path, asked: int, tell: Tell) -> None:
