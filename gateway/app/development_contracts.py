@@ -1,6 +1,6 @@
 """The contract files of a development centre, the money terms of each party of its example directory; letterheads.
 
-The files beside this one are those of deploy/contracts; names in them are replaced for the second municipality.
+The files beside this one are what deploy/contracts shows; names in them are replaced for the second municipality.
 """
 
 from pathlib import Path

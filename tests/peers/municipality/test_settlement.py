@@ -1,4 +1,4 @@
-"""Confirmed data kept whole or not at all, held against the municipality's own reports; and the claim that rests on it."""
+"""Confirmed data kept whole or not at all, held against the municipality's own reports; and the claim resting on it."""
 
 import hashlib
 from contextlib import contextmanager
