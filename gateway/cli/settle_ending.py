@@ -204,6 +204,8 @@ def account_lines(made: Account) -> Iterator[str]:
     yield f"差引 / difference (no set-off):         {made.net_yen:,}円"
     left = made.unbilled
     yield f"未請求の取扱い / in no invoice: {left.entries} bookings, {left.due_yen:,}円"
+    for each in made.unclaimed:
+        yield f"未請求のセンター負担 / not claimed from the centre: {each.period}  {each.claim}  {each.yen:,}円"
     yield "完済 / settled" if made.is_settled else "未了 / not settled"
 
 

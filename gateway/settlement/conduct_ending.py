@@ -23,6 +23,7 @@ from gateway.settlement.ending import (
     contract_term,
     obstacles_to,
     unbilled,
+    unclaimed,
 )
 from gateway.settlement.errors import ActStands, SettlementError
 from gateway.settlement.paper import Paper
@@ -139,6 +140,7 @@ async def account_of(
         await debts_with(desk, contract, party, acts),
         acts,
         unbilled=unbilled(whole.net, await _billed(desk, contract, party, acts)),
+        unclaimed=unclaimed(contract, party, over, acts),
         day=day,
     )
 

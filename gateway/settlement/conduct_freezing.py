@@ -24,6 +24,7 @@ from gateway.settlement.obstacles import (
 )
 from gateway.settlement.periods import Period, term
 from gateway.settlement.reading import read_cut, read_statement
+from gateway.settlement.sides import shares
 from gateway.settlement.statements import Statement
 from gateway.settlement.states import Acts
 from gateway.settlement.windows import Cut
@@ -66,8 +67,10 @@ async def freeze(desk: Desk, of: Period, acts: Acts, person: Person) -> Act:
         if desk.by_deposit:
             obstacles += without_contract(statement, desk.sides(of, incoming=False), incoming=False)
             obstacles += await _changed(desk, reader, of, acts, statement)
+        own = {incoming: shares(statement, incoming=incoming) for incoming in (True, False)}
         for side in (*sides, *desk.sides(of, incoming=False)):
-            obstacles += (await held_against(reader, window, side, side.of(statement)))[1]
+            if side.party in own[side.incoming]:
+                obstacles += (await held_against(reader, window, side, own[side.incoming][side.party]))[1]
     who = admit("confirm", obstacles, person)
     act = Act(
         kind=int(ActKind.CONFIRMED),

@@ -6,6 +6,9 @@ Source: 000仕4-4, 000契13-2; 001-4-4; 002本2-3, 2-4.
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
+
+import trio
 
 from gateway.settlement import facts, states
 from gateway.settlement.admission import Person, admit, days_of, outside
@@ -20,7 +23,7 @@ from gateway.settlement.papers import invoice_papers
 from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_statement
 from gateway.settlement.shelving import MEDIA, Shelf, open_shelf
-from gateway.settlement.sides import Side
+from gateway.settlement.sides import Side, shares
 from gateway.settlement.words import STEPS
 from gateway.store.settlement import SettlementReader
 from protocol.act import Act, ActKind
@@ -48,7 +51,8 @@ async def issue(
     window = desk.window(of, cut=states.cut(acts, of.text), previous=states.previous_cut(acts, of))
     async with desk.reading() as reader:
         statement = await read_statement(reader, window)
-        busy = [side for side in sides if side.of(statement).cells]
+        own = {incoming: shares(statement, incoming=incoming) for incoming in {side.incoming for side in sides}}
+        busy = [side for side in sides if side.party in own[side.incoming]]
         if any(side.key not in standing for side in busy) or not_frozen(acts, of):
             admit(kind.name.lower(), obstacles, person)
         missing = [
@@ -57,11 +61,11 @@ async def issue(
             if side.key not in standing or not shelves[side.party].has(number_of(desk, of, side) + SUFFIX)
         ]
         with desk.scratch() as directory:
-            drafts = await read_drafts(reader, window, statement, missing, directory) if missing else []
+            made = [(side, own[side.incoming][side.party]) for side in missing]
+            drafts = await read_drafts(reader, window, made, directory) if made else []
             bills = {}
             for draft in drafts:
-                made, differs = await held_against(reader, window, draft.side, draft.statement)
-                bills[draft.side.key] = made
+                bills[draft.side.key], differs = await held_against(reader, window, draft.side, draft.statement)
                 obstacles += [] if draft.side.key in standing else differs
             fresh = [draft for draft in drafts if draft.side.key not in standing]
             if fresh:
@@ -166,7 +170,8 @@ async def _shelve(
     document = decode_invoice(signed.invoice)
     lines = bills[0] if len(bills) == 1 and bills[0].total_yen == document.due_yen else None
     await shelf.put_file(f"{document.number}.items", MEDIA, draft.spool, made_us=act.at_us)
-    papers = invoice_papers(signed, document, bill=lines, names=desk.names)
+    make = partial(invoice_papers, signed, document, bill=lines, names=desk.names)
+    papers = await trio.to_thread.run_sync(make)  # setting pages takes its time
     for paper in sorted(papers, key=lambda paper: paper.name.endswith(SUFFIX)):
         await shelf.put(paper, made_us=act.at_us)
 

@@ -13,7 +13,6 @@ from typing import ClassVar, Final
 
 from gateway.settlement.admission import Obstacle
 from gateway.settlement.billing import Bill, bill
-from gateway.settlement.entries import taken
 from gateway.settlement.errors import NoTerms, SettlementError
 from gateway.settlement.facts import Issued, Signature, digest_of
 from gateway.settlement.invoices import Heading, Items, make_invoice, rests_on
@@ -29,7 +28,7 @@ from protocol.checkpoint import Checkpoint
 from protocol.invoice import Invoice, SignedInvoice, encode_invoice
 from protocol.settlement import NOTHING, Amount
 
-BUFFER_BYTES: Final = 1 << 18
+BUFFER_BYTES: Final = 1 << 15
 
 
 class InvoiceContradicted(SettlementError):  # noqa: N818  named after the fact
@@ -84,22 +83,21 @@ class Draft:
 
 
 async def read_drafts(
-    reader: SettlementReader, window: Window, statement: Statement, sides: Iterable[Side], spool: Path
+    reader: SettlementReader, window: Window, own: Iterable[tuple[Side, Statement]], spool: Path
 ) -> list[Draft]:
-    """The drafts of all sides that have business, their items in files under `spool`.
+    """The drafts of sides with their statements, their items in files under `spool`.
 
     Raises: StoreError, EntryContradicted, OSError.
     """
-    drafts: dict[tuple[bool, str], Draft] = {}
-    for number, side in enumerate(sides):
-        own = side.of(statement)
-        if own.cells:
-            drafts[side.incoming, side.party] = Draft(side, own, spool.joinpath(f"{number}.items"))
+    drafts = {
+        (side.incoming, side.party): Draft(side, statement, spool.joinpath(f"{number}.items"))
+        for number, (side, statement) in enumerate(own)
+    }
     async for batch in read_entries(reader, window):
         shares: dict[tuple[bool, str], list[EntryRow]] = {}
         for row in batch:
             for key in ((True, row.party), (False, row.counterparty)):
-                if key in drafts and any(taken(row, window)):
+                if key in drafts:
                     shares.setdefault(key, []).append(row)
         for key, rows in shares.items():
             drafts[key].take(rows, window)

@@ -88,6 +88,7 @@ async def test_the_lines_charges_are_claimed_at_the_terms_end_and_paid(database_
         assert paid.yen == 330_000
         made, _ = await final_account(place.desk("2026-11-01"), "cvs-dev", ENDED, None)
         assert [(line.claim, line.deadline, line.open_yen) for line in made.lines] == [("line", day("2026-10-31"), 0)]
+        assert made.is_settled
 
 
 @pytest.mark.guest
@@ -124,7 +125,7 @@ async def test_late_interest_is_asked_for_paid_or_waived_once(database_dsn, tmp_
         rest = await pay_interest(place.desk("2026-11-21"), SEPTEMBER, "cvs-dev", "fees", CLERK, day=day("2026-11-21"))
         assert (rest.turn, rest.yen) == (1, 9_500)
         made, _ = await final_account(place.desk("2026-11-22"), "cvs-dev", ENDED, CLERK)
-        assert made.is_settled
+        assert (made.to_centre_yen, [each.yen for each in made.unclaimed]) == (0, [6 * 55_000])
         papers = sorted(path.name for path in (tmp_path / SEPTEMBER / "cvs-dev").glob("interest-*"))
         assert papers == ["interest-2026-09-cvs-dev-fees.json", "interest-2026-09-cvs-dev-fees.pdf"]
         assert (tmp_path / TERM.replace("/", "_") / "cvs-dev" / "final-account.json").exists()
@@ -203,7 +204,7 @@ async def test_a_package_is_made_once_the_account_stands_and_holds_together_with
         assert not list(tmp_path.glob(".early*"))
         await pay(place.desk("2026-10-20"), SEPTEMBER, "cvs-dev", CLERK, day=day("2026-10-20"))
         account, _ = await final_account(place.desk("2026-10-21"), "cvs-dev", ENDED, CLERK)
-        assert account.is_settled
+        assert (account.to_centre_yen, account.unbilled) == (0, NOTHING)
         act, manifest = await hand_over(place.desk("2026-10-22"), "cvs-dev", CLERK, out=tmp_path / "out", trust=trust)
         found = check_package(tmp_path / "out", trust)
         assert (found.manifest, found.account, found.entries.due_yen) == (manifest, account, NET)

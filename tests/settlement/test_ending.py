@@ -15,6 +15,7 @@ from gateway.settlement.ending import (
     contract_term,
     obstacles_to,
     unbilled,
+    unclaimed,
 )
 from gateway.settlement.errors import ActStands, GivenInvalid
 from gateway.settlement.interest import Waiver
@@ -44,9 +45,9 @@ def lines_claim(acts=()):
     return receive(OPERATOR, LINE, TERM, calendars=STANDARD, by="clerk-1", at_us=AT_US, **given, **dates)
 
 
-def settled(acts, *asked, left=NOTHING, day=TODAY):
+def settled(acts, *asked, left=NOTHING, day=TODAY, unclaimed=()):
     owed = debts(acts, [OPERATOR], calendars=STANDARD, invoiced=asked or [invoiced()])
-    return account(OPERATOR, "cvs-dev", TERM, owed, acts, unbilled=left, day=day)
+    return account(OPERATOR, "cvs-dev", TERM, owed, acts, unbilled=left, unclaimed=unclaimed, day=day)
 
 
 def test_all_open_claims_of_that_side_fall_due_on_the_day_of_the_event_and_later_ones_when_asked():
@@ -158,6 +159,22 @@ def test_an_account_is_recorded_once_as_it_stands_and_again_when_a_payment_came(
     second = account_act(settled([paid(MAY_NET, "2026-06-22")]), acts=[first], **who)
     assert (second.yen, second.turn) == (0, 1)
     assert facts_of(second, Accounted).digest != facts_of(first, Accounted).digest
+
+
+def released(yen=204_520):
+    return act(ActKind.RELEASED, contract=CITY.reference, party="chiba", period="2026-06", yen=yen)
+
+
+def test_what_nobody_claimed_from_the_centre_stays_in_the_account():
+    """Three months of the line, and what a city was told for June."""
+    found = unclaimed(OPERATOR, "cvs-dev", TERM, [])
+    assert [(each.period, each.claim, each.yen) for each in found] == [(TERM.text, "line", 165_000)]
+    assert not settled([paid(MAY_NET, "2026-06-22")], unclaimed=found).is_settled
+    assert unclaimed(OPERATOR, "cvs-dev", TERM, [lines_claim()]) == []
+    term = contract_term(CITY, ENDED)
+    (june,) = unclaimed(CITY, "chiba", term, [released(), released(0)])
+    assert (june.period, june.claim, june.yen) == ("2026-06", "fees", 204_520)
+    assert unclaimed(CITY, "takaoka", term, [released()]) == []
 
 
 def test_an_account_has_one_form_and_leaves_other_parties_out():
