@@ -8,10 +8,12 @@ Source: DOMAIN I3, N3; DESIGN section 11.
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Final
 
-from gateway.settlement import sheet
+from gateway.settlement import sheet, states
 from gateway.settlement.entries import taken
+from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_entries, read_statement
 from gateway.settlement.statements import NotConserved
+from gateway.settlement.states import Acts
 from gateway.settlement.windows import Window, in_japan
 from gateway.store.settlement import EntryRow, SettlementReader
 from protocol.settlement import NOTHING, Amount
@@ -38,6 +40,7 @@ COLUMNS: Final = (
     "commission",
     "terms",
 )
+INQUIRY: Final = "inquiry"
 TOTALS: Final = """
 SELECT party, counterparty, matter, store, COUNT(*), SUM(copies), SUM(yen), SUM(commission), SUM(yen - commission)
 FROM export GROUP BY party, counterparty, matter, store ORDER BY party, counterparty, matter, store
@@ -60,6 +63,12 @@ async def export(reader: SettlementReader, window: Window) -> AsyncIterator[byte
                 found += Amount(1, each.copies, each.yen, each.commission)
     if found != net:
         raise NotConserved("the lines of the export", expected=net, found=found)
+
+
+async def window_of(reader: SettlementReader, acts: Acts, of: Period) -> Window:
+    """A period as its freeze left it, or as it stands while it is open. Raises: StoreError, FactsContradicted."""
+    by_deposit = await reader.role() != INQUIRY
+    return Window(of, states.cut(acts, of.text), states.previous_cut(acts, of), by_deposit)
 
 
 def heading() -> bytes:
