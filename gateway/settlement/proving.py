@@ -22,6 +22,7 @@ from gateway.store.settlement import EntryRow, Prior
 from protocol.application import Transition
 from protocol.invoice import DocumentKind, Invoice, Item, pack_item
 from protocol.ledger import BlockHeader, CertificateEntry, Entry
+from protocol.messages import Operation
 from protocol.request_id import time_ms
 from protocol.settlement import NOTHING, Amount, Column, Key
 
@@ -141,6 +142,8 @@ class _Proving:
                 self._verdict.foreign += 1
                 continue
             self._verdict.receipts += 1
+            if proven.entry.operation >= Operation.SETTLE or self._window.by_deposit != bool(row.application):
+                continue  # it is about no application, and at a certificate centre no business then
             if row.transition >= Transition.CORRECTED_1:
                 corrections.append(row)
             else:
