@@ -153,7 +153,7 @@ class Bringer:
             kept = await self._window(client, place, paper, first)
             if kept.whole:
                 await self._store.brought(row.id, self._now_us())
-                log.info("paper_brought", municipality=place.code, period=row.period)
+                log.info("paper_brought", municipality=place.code, bytes=row.size)
                 return
             after = max(first + CONFIRMED_AT_ONCE, kept.parts - kept.parts % CONFIRMED_AT_ONCE)
             if after >= count or kept.parts < min(first + CONFIRMED_AT_ONCE, count):
@@ -190,7 +190,7 @@ class Bringer:
         if row is None:
             await self._refused(place, IncidentKind.CLAIM_REFUSED, period)
         await self._store.receive(row)
-        log.info("claim_received", municipality=place.code, period=period)
+        log.info("claim_received", municipality=place.code)
 
     async def _refused(self, place: Municipality, kind: IncidentKind, detail: str) -> NoReturn:
         """An incident, opened once for each thing refused however often it is tried. Raises: _Stopped."""
