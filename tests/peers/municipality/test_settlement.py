@@ -1,13 +1,17 @@
-"""Confirmed data kept whole or not at all, held against the municipality's own reports; and the claim resting on it."""
+"""Confirmed data kept whole or not at all and held against the municipality's reports; the claim that rests on them."""
 
 import hashlib
+import json
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.cli.municipality import command
 from gateway.peers.municipality import claiming, confirmed, journal
 from gateway.peers.municipality.claiming import Sums, own_sums
 from gateway.peers.municipality.errors import ClaimImpossible
@@ -227,3 +231,31 @@ def test_a_claim_that_was_altered_is_found(town: Town, world: World, what: str) 
 
 def rest(signed: SignedClaim) -> tuple[str, bytes]:
     return signed.key_id, signed.signature
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(command, list(map(str, arguments)))
+
+
+def test_the_command_shows_what_is_confirmed_and_reported_writes_it_and_claims(
+    town: Town, world: World, tmp_path: Path
+) -> None:
+    where = ("settlement", PERIOD, "--data", town.data)
+    assert "no confirmed data yet" in run(*where).output
+    data, table = statement(world), bytes(CONFIRMED_PART_BYTES + 1)
+    with town.opened() as municipality:
+        noted(municipality.store, sold(1))
+        confirmed.keep(municipality.store, Confirmed(paper(data), 0, data))
+        confirmed.keep(municipality.store, parts(paper(table, name="cells.csv"), table)[0])
+    shown = run(*where, "--out", tmp_path).output
+    assert "parts are missing" in shown
+    assert "confirmed 3通 900円  報告 / reported 1通 300円  不一致 / differs" in shown
+    assert "not claimed" in shown
+    assert [file.read_bytes() for file in (tmp_path / PERIOD).iterdir()] == [data]
+    assert run(*where, "--claim").exit_code == 2, "a claim is somebody's"
+    assert f"claimed {CODE}-{PERIOD} 555円" in run(*where, "--claim", "--by", "hanako").output
+    *_, position = [json.loads(line) for line in run(*where, "--json").output.splitlines()]
+    assert (position["agrees"], position["due_yen"], position["claim_yen"]) == (False, 555, 555)
+    assert position["reported"] == {"copies": 1, "fees": 300}
+    empty = run("settlement", "2026-09", "--data", town.data, "--claim", "--by", "hanako")
+    assert isinstance(empty.exception, ClaimImpossible)
