@@ -196,9 +196,7 @@ def test_items_that_the_invoice_does_not_name_are_refused(data, why):
 
 def test_the_items_of_an_invoice_come_to_its_cells():
     sums = sums_of(BILLED.read())
-    assert sums == {
-        (number, Column.SOLD): cell.sold for number, cell in enumerate(INVOICE.cells)
-    }
+    assert sums == {(number, Column.SOLD): cell.sold for number, cell in enumerate(INVOICE.cells)}
 
 
 # --- tax
