@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 import msgspec
 import trio
 
+from gateway.peers.kiosk.announcing import Announcements
 from gateway.peers.kiosk.asking import Asking, NotNow, application_of, menu_of
 from gateway.peers.kiosk.checking import Expected, ReadPages, check_document, check_issued, digest_of, open_sealed
 from gateway.peers.kiosk.devices import CardReader, CoinSlot, Printer, Relay
@@ -94,6 +95,8 @@ class Kiosk:
         self.journal = journal
         self.trusts = trusts
         self.state = State.START
+        self.announcements = Announcements(relay, tuple(trusts))
+        """What stops; known while its `run` runs."""
         self.settling = Settling(
             stand, relay=relay, slot=devices.slot, printer=devices.printer, journal=journal, now_us=now_us
         )
@@ -149,6 +152,8 @@ class Kiosk:
         self.settling.tell(KioskFact.IN_USE)
         if not self.relay.connected:
             await self._refuse(RelayAway())
+        elif self.announcements.stopped:
+            await self._refuse(NotNow(Trouble.STOPPED))
 
     async def insert_card(self, name: str) -> None:
         """The user puts a card in (000仕3-3); name tells the simulated ones apart."""

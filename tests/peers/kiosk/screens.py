@@ -40,6 +40,11 @@ class Served:
         self.place = place
         self.tray = tray
         self.power = power
+        self.token: trio.lowlevel.TrioToken | None = None
+
+    def look(self) -> None:
+        """The kiosk asks what stops, now."""
+        trio.from_thread.run(self.running.kiosk.announcements.look, trio_token=self.token)
 
 
 @contextmanager
@@ -94,6 +99,7 @@ def served(
                     Served(address, running, place, directory / "tray", power),
                 ]
             )
+            held[2].token = held[0]
             ready.set()
 
     thread = threading.Thread(target=trio.run, args=(run,), daemon=True)

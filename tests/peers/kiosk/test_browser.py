@@ -238,6 +238,29 @@ def test_a_card_that_cannot_be_read_and_a_kiosk_without_its_relay_say_so(page, c
         holds(page)
 
 
+def test_stops_are_on_the_first_screen_and_a_stopped_service_cannot_be_begun(page, centre, cards, tmp_path) -> None:
+    with served(tmp_path, centre, cards) as kiosk:
+        page.goto(kiosk.address)
+        kiosk.look()
+        expect(page.locator("main")).to_contain_text("12月29日から1月3日は休止")
+        expect(page.locator("text=証明書の交付を始める")).to_be_visible()
+        holds(page)
+        centre.answers[Operation.MENU] = Outcome.SUSPENDED
+        kiosk.look()
+        expect(page.locator("main")).to_contain_text("ただいま取扱いを休止しています")
+        expect(page.locator("text=証明書の交付を始める")).to_have_count(0)
+        holds(page)
+        page.click("button[name='language']")
+        expect(page.locator("main")).to_contain_text("The service is stopped at the moment")
+        page.goto(kiosk.address)
+        page.evaluate(
+            "fetch('/do/begin', {method: 'POST', body: new URLSearchParams({token: document.body.dataset.token})})"
+        )
+        at(page, "refused")
+        expect(page.locator("main")).to_contain_text("notices on the first screen")
+        holds(page)
+
+
 def test_a_jam_is_shown_and_staff_clear_it(page, centre, cards, tmp_path) -> None:
     with served(tmp_path, centre, cards, operator=True) as kiosk:
         page.goto(f"{kiosk.address}/operator")
