@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from gateway.ops.logs import KeyFence
 from gateway.peers.kiosk.link import RelayLink
-from gateway.peers.relay import notices, outbox, registry, totals, worklist
+from gateway.peers.relay import courier, notices, outbox, registry, totals, worklist
 from gateway.peers.relay.menus import KEPT_MAX, KEPT_S, Menus
 from gateway.peers.relay.notices import NoticeKind
 from gateway.peers.relay.serving import Ports, serve_relay
@@ -120,6 +120,33 @@ async def test_notices_of_while_the_centre_is_away_reach_it_under_their_ids(site
                 await until(lambda: outbox.depth(store).held == 0)
     assert [request.request_id for request in centre.asked[-2:]] == ids
     stop.set()
+
+
+async def test_notices_of_a_suspended_operator_reach_the_centre_once_it_is_suspended_no_more(
+    site, data, served, monkeypatch
+) -> None:
+    monkeypatch.setattr(courier, "SUSPENDED_LOOK_S", 0.02)
+    centre, _, ports, _ = served
+    async with site.kiosk(data, ports.line) as client:
+        application = await begin(client, site)
+        assert relayed(await call(client, Operation.APPLY, statement(application))).outcome == Outcome.APPLIED
+        centre.fail = lambda _: Outcome.SUSPENDED
+        first = client.new_id()
+        taken = await call(client, Operation.COMPLETE, complete(application), request_id=first)
+        assert taken.outcome == Outcome.TAKEN_OVER
+        assert (await call(client, Operation.ERASE, erase(application))).outcome == Outcome.TAKEN_OVER
+        await until(lambda: centre.operations().count("STATUS") > 2)
+        with open_store(data) as store:
+            assert outbox.depth(store).held == 2
+            assert worklist.refused(store) == []
+            centre.fail = None
+            await until(lambda: outbox.depth(store).held == 0)
+            assert worklist.refused(store) == []
+            assert notices.unacknowledged(store, limit=9) == []
+    assert centre.operations()[-2:] == ["COMPLETE", "ERASE"]
+    assert centre.recorded[first][0] == Outcome.SUSPENDED
+    assert centre.asked[-2].request_id != first
+    assert centre.money == {application: 2 * FEE_YEN}
 
 
 async def test_what_is_not_the_kiosks_own_does_not_pass(site, data, served) -> None:
