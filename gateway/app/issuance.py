@@ -54,17 +54,18 @@ async def open_issuance(parts: Parts) -> AsyncIterator[Serving]:
     store = IssuanceStore(parts.database)
     cards = configuration.certificate
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
+        status = CardStatus(
+            responder=cards.ocsp_responder or None,
+            crl=CardList(configuration.base / cards.card_crl).read if cards.card_crl else lambda: None,
+            client=client,
+            now=lambda: datetime.now(UTC),
+        )
         service = IssuanceService(
             parts.ground,
             database=parts.database,
             finalities=CheckpointProofs(parts.database),
             directory=parts.directory,
-            status=CardStatus(
-                responder=cards.ocsp_responder or None,
-                crl=CardList(configuration.base / cards.card_crl).read if cards.card_crl else lambda: None,
-                client=client,
-                now=lambda: datetime.now(UTC),
-            ),
+            status=status,
             card_anchors=card_anchors(configuration),
             dial=_dialling(configuration, material, line_signer(parts.keystore, parts.now_us)),
             nonce_key=await shared_secret(store, parts.keystore, "nonce", parts.now_us),
@@ -72,7 +73,7 @@ async def open_issuance(parts: Parts) -> AsyncIterator[Serving]:
             random=os.urandom,
             fetch_from=fetch_from,
         )
-        yield Serving(service, issuance_rider, (material,))
+        yield Serving(service, issuance_rider, (material,), lambda: status.answering)
 
 
 def fetch_from(text: str) -> int:
