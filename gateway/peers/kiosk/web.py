@@ -97,7 +97,7 @@ def make_app(
 
     async def step(work: Callable[[], Awaitable[None]]) -> Response:
         """Begin a step; answer once the machine has moved, however long the rest takes."""
-        moved = kiosk.changed
+        moved = kiosk.front.changed
 
         async def run() -> None:
             try:
@@ -152,7 +152,7 @@ def make_app(
     @app.get("/state")
     async def state() -> Response:
         view = kiosk.view
-        left = kiosk.left_us
+        left = kiosk.front.left_us
         said = {
             "key": screen.key,
             "done": view.done,
@@ -165,13 +165,13 @@ def make_app(
     @app.post("/touch")
     async def touch() -> Response:
         await form()
-        kiosk.touch()
+        kiosk.front.touch()
         return Response("", status=204)
 
     @app.post("/language")
     async def language() -> Response:
         screen.lang = "en" if (await form()).get("language") == ["en"] else "ja"
-        kiosk.touch()
+        kiosk.front.touch()
         return _to("/")
 
     @app.post("/do/<action>")
