@@ -17,13 +17,15 @@ from typing import Final
 import msgspec
 
 from gateway.settlement.admission import Obstacle
+from gateway.settlement.claims_received import flat_yen
 from gateway.settlement.contract_facts import Accelerated, Accounted, facts_bytes, facts_of, once
 from gateway.settlement.errors import ActStands, GivenInvalid
 from gateway.settlement.overdue import Delay, delays
-from gateway.settlement.owing import Debt, interest_claim, paid_on
-from gateway.settlement.periods import Period, term
+from gateway.settlement.owing import Debt, claims_received, interest_claim, paid_on, party_in
+from gateway.settlement.periods import Period, PeriodKind, last_of_month, period, shift_months, term
 from gateway.settlement.terms import Contract, PartyRole
 from protocol.act import Act, ActKind
+from protocol.invoice import Invoice
 from protocol.settlement import NOTHING, Amount
 
 CLAUSES: Final = {PartyRole.OPERATOR: ("000契19-2", 6), PartyRole.CENTRE: ("000契20-2", 5)}
@@ -53,10 +55,19 @@ class AccountLine(msgspec.Struct, frozen=True, kw_only=True):
     interest_running_yen: int
 
 
+class Unclaimed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the centre owes by its own reckoning, and no proper claim has come for."""
+
+    period: str
+    claim: str
+    yen: int
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """The final account of a contract with one party, as it stands on a day.
 
-    unbilled: what the ledger holds of the term and no invoice has. to_centre_yen, from_centre_yen: open debts and the
+    unbilled: what the ledger holds of the term and no invoice has; unclaimed: what nobody has claimed from the centre,
+    who pays on a claim alone (000仕15-4, 001-4-5). to_centre_yen, from_centre_yen: open debts and the
     interest that was asked for, of the party and of the centre; net_yen: their difference.
     """
 
@@ -67,6 +78,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     day: date
     lines: tuple[AccountLine, ...]
     unbilled: Amount
+    unclaimed: tuple[Unclaimed, ...]
     to_centre_yen: int
     from_centre_yen: int
 
@@ -77,8 +89,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is left: nothing open on either side and nothing unbilled."""
-        return not (self.to_centre_yen or self.from_centre_yen) and self.unbilled == NOTHING
+        """Whether nothing is left: nothing open on either side, unbilled or unclaimed."""
+        open_yen = self.to_centre_yen or self.from_centre_yen
+        return not open_yen and self.unbilled == NOTHING and not self.unclaimed
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -160,6 +173,7 @@ def account(
     acts: Sequence[Act],
     *,
     unbilled: Amount,
+    unclaimed: Sequence[Unclaimed],
     day: date,
 ) -> Account:
     """The account of a term. Raises: FactsContradicted, NoRate."""
@@ -180,9 +194,30 @@ def account(
         day=day,
         lines=lines,
         unbilled=unbilled,
+        unclaimed=tuple(unclaimed),
         to_centre_yen=owed[True],
         from_centre_yen=owed[False],
     )
+
+
+def whole_periods(over: Period, *, by_month: bool) -> Period:
+    """The whole months, or quarters, that a term touches: a period is settled as a whole."""
+    before, after = (0, 0) if by_month else ((over.first.month - 1) % 3, 2 - (over.last.month - 1) % 3)
+    end = shift_months(over.last, after)
+    return term(shift_months(over.first, -before), last_of_month(end.year, end.month))
+
+
+def billed(invoice: Invoice, whole: Period) -> Amount:
+    """What an invoice has of a term's whole periods: all of one within them, and of a later one what it carries.
+
+    What came after a period was frozen is in the next invoice, though the contract had ended by then (DOMAIN A7).
+    """
+    if period(invoice.period).first <= whole.last:
+        return invoice.net
+    carried = NOTHING
+    for cell in invoice.cells:
+        carried += cell.carried
+    return carried
 
 
 def unbilled(of_term: Amount, invoiced: Iterable[Amount]) -> Amount:
@@ -191,6 +226,28 @@ def unbilled(of_term: Amount, invoiced: Iterable[Amount]) -> Amount:
     for each in invoiced:
         left += Amount(-each.entries, -each.copies, -each.yen, -each.commission)
     return left
+
+
+def unclaimed(contract: Contract, party: str, over: Period, acts: Sequence[Act]) -> list[Unclaimed]:
+    """What stays to be claimed from the centre: flat charges of the term, and payment statements of its periods.
+
+    Raises: FactsContradicted, SettlementError of a contract whose terms do not cover its term.
+    """
+    claimed = {each.act.key[:4] for each in claims_received(acts)}
+    found = [
+        Unclaimed(period=act.period, claim=act.claim, yen=act.yen)
+        for act in acts
+        if act.kind == ActKind.RELEASED
+        and (act.contract, act.party) == (contract.reference, party)
+        and act.key[:4] not in claimed
+        and act.yen
+    ]
+    for claim in contract.on(over.last).claims:
+        place = (contract.reference, claim.id, over.text, party)
+        if claim.period is PeriodKind.TERM and claim.payer is PartyRole.CENTRE and party_in(contract, claim) == party:
+            yen = 0 if place in claimed else flat_yen(contract, claim, over)
+            found += [Unclaimed(period=over.text, claim=claim.id, yen=yen)] if yen else []
+    return found
 
 
 def obstacles_to(made: Account, ended: date) -> Iterator[Obstacle]:

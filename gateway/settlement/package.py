@@ -125,12 +125,9 @@ def read_package(directory: Path, trust: Trust) -> Manifest:
 
     Raises: PackageInvalid, naming the first file that is not as it should be; OSError.
     """
-    with (directory / MANIFEST).open("rb") as file:
-        data = file.read(MANIFEST_BYTES_MAX + 1)
-    if len(data) > MANIFEST_BYTES_MAX:
-        raise PackageInvalid(MANIFEST, "longer than any list")
+    data = _bytes(directory, MANIFEST)
     manifest = _read(data, Manifest, MANIFEST)
-    signed = _read((directory / SIGNATURE).read_bytes()[:MANIFEST_BYTES_MAX], Signed, SIGNATURE)
+    signed = _read(_bytes(directory, SIGNATURE), Signed, SIGNATURE)
     if manifest.format != FORMAT:
         raise PackageInvalid(MANIFEST, f"not of format {FORMAT}")
     if (manifest.centre, manifest.role, manifest.environment) != (trust.centre, trust.role, trust.environment):
@@ -142,6 +139,17 @@ def read_package(directory: Path, trust: Trust) -> Manifest:
         raise PackageInvalid(SIGNATURE, str(error)) from error
     _check_files(directory, manifest)
     return manifest
+
+
+def _bytes(directory: Path, name: str) -> bytes:
+    try:
+        with (directory / name).open("rb") as file:
+            data = file.read(MANIFEST_BYTES_MAX + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise PackageInvalid(name, "is missing") from error
+    if len(data) > MANIFEST_BYTES_MAX:
+        raise PackageInvalid(name, "longer than any list")
+    return data
 
 
 def _check_files(directory: Path, manifest: Manifest) -> None:

@@ -1,13 +1,17 @@
 """A contract's end: debts due at once, and an account that leaves nothing out."""
 
+import json
 from datetime import date
 
+import msgspec
+import pypdfium2
 import pytest
 
 from gateway.settlement.calendars import STANDARD
 from gateway.settlement.claims_received import flat_yen, receive
 from gateway.settlement.contract_facts import Accelerated, Accounted, facts_of
 from gateway.settlement.ending import (
+    Unclaimed,
     acceleration_act,
     account,
     account_act,
@@ -15,16 +19,21 @@ from gateway.settlement.ending import (
     contract_term,
     obstacles_to,
     unbilled,
+    unclaimed,
+    whole_periods,
 )
 from gateway.settlement.errors import ActStands, GivenInvalid
 from gateway.settlement.interest import Waiver
 from gateway.settlement.overdue import delays, interest_act, waiver_act
 from gateway.settlement.owing import debts, interest_claim
+from gateway.settlement.papers.account import account_papers
+from gateway.settlement.papers.errors import ActMisfits
 from gateway.settlement.periods import period
 from gateway.settlement.terms import PartyRole
 from protocol.act import ActKind
 from protocol.settlement import NOTHING, Amount
 from tests.settlement.acting import AT_US, CITY, MAY_NET, OPERATOR, act, invoiced, on, paid
+from tests.settlement.papers import NAMES
 
 TODAY = date(2026, 8, 3)
 ENDED = date(2026, 6, 30)
@@ -44,9 +53,9 @@ def lines_claim(acts=()):
     return receive(OPERATOR, LINE, TERM, calendars=STANDARD, by="clerk-1", at_us=AT_US, **given, **dates)
 
 
-def settled(acts, *asked, left=NOTHING, day=TODAY):
+def settled(acts, *asked, left=NOTHING, day=TODAY, unclaimed=()):
     owed = debts(acts, [OPERATOR], calendars=STANDARD, invoiced=asked or [invoiced()])
-    return account(OPERATOR, "cvs-dev", TERM, owed, acts, unbilled=left, day=day)
+    return account(OPERATOR, "cvs-dev", TERM, owed, acts, unbilled=left, unclaimed=unclaimed, day=day)
 
 
 def test_all_open_claims_of_that_side_fall_due_on_the_day_of_the_event_and_later_ones_when_asked():
@@ -160,9 +169,53 @@ def test_an_account_is_recorded_once_as_it_stands_and_again_when_a_payment_came(
     assert facts_of(second, Accounted).digest != facts_of(first, Accounted).digest
 
 
+def test_a_term_is_settled_by_whole_months_or_quarters():
+    over = period("2026-05-11/2026-08-20")
+    assert whole_periods(over, by_month=True).text == "2026-05-01/2026-08-31"
+    assert whole_periods(over, by_month=False).text == "2026-04-01/2026-09-30"
+
+
+def released(yen=204_520):
+    return act(ActKind.RELEASED, contract=CITY.reference, party="chiba", period="2026-06", yen=yen)
+
+
+def test_what_nobody_claimed_from_the_centre_stays_in_the_account():
+    """Three months of the line, and what a city was told for June."""
+    found = unclaimed(OPERATOR, "cvs-dev", TERM, [])
+    assert [(each.period, each.claim, each.yen) for each in found] == [(TERM.text, "line", 165_000)]
+    assert not settled([paid(MAY_NET, "2026-06-22")], unclaimed=found).is_settled
+    assert unclaimed(OPERATOR, "cvs-dev", TERM, [lines_claim()]) == []
+    term = contract_term(CITY, ENDED)
+    (june,) = unclaimed(CITY, "chiba", term, [released(), released(0)])
+    assert (june.period, june.claim, june.yen) == ("2026-06", "fees", 204_520)
+    assert unclaimed(CITY, "takaoka", term, [released()]) == []
+
+
 def test_an_account_has_one_form_and_leaves_other_parties_out():
     assert account_bytes(settled([])) == account_bytes(settled([]))
     other = invoiced(5, contract=OPERATOR.reference, party="another", period="2026-06")
     assert len(settled([], invoiced(), other).lines) == 1
     assert settled([act(ActKind.PAID, party="another", yen=3, period="2026-06")]).to_centre_yen == MAY_NET
     assert period(TERM.text) == TERM
+
+
+def test_the_account_on_paper_shows_both_sides_and_what_is_left():
+    acts = [lines_claim(), paid(7_000_000, "2026-07-02")]
+    left = (Unclaimed(period="2026-06", claim="fees", yen=204_520),)
+    made = settled(acts, left=Amount(1, 1, 300, 115), unclaimed=left)
+    recorded = account_act(made, by="clerk-1", second="", ground="", at_us=AT_US, acts=[])
+    papers = account_papers(recorded, made, names=NAMES)
+    assert [paper.name for paper in papers] == [
+        "final-account-cvs-dev-2026-06-30.json",
+        "final-account-cvs-dev-2026-06-30.pdf",
+    ]
+    said = json.loads(papers[0].data)
+    assert (said["to_centre_yen"], said["from_centre_yen"], said["net_yen"]) == (654_321, 165_000, 489_321)
+    assert (said["settled"], said["unclaimed"][0]["yen"], len(said["lines"])) == (False, 204_520, 2)
+    with pypdfium2.PdfDocument(papers[1].data) as document:
+        text = "".join(document[0].get_textpage().get_text_range().split())
+    for told in ("¥654,321", "¥165,000", "¥489,321", "10,700", "1件¥185", "2026-06fees¥204,520", "certificate-2026-05"):
+        assert told in text
+    assert account_papers(recorded, made, names=NAMES) == papers
+    with pytest.raises(ActMisfits):
+        account_papers(msgspec.structs.replace(recorded, party="gms-dev"), made, names=NAMES)
