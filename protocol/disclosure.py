@@ -273,7 +273,10 @@ def encode_reconciliation(reconciliation: Reconciliation) -> bytes:
     _check_reconciliation(reconciliation)
     data = _encode(reconciliation)
     if len(data) > RECONCILIATION_BYTES_MAX:
-        raise DisclosureError("reconciliation", f"it has at most {RECONCILIATION_BYTES_MAX} bytes")
+        count = len(reconciliation.differences)
+        raise DisclosureError(
+            "reconciliation", f"{count} differences are more than one result holds; settle their common cause first"
+        )
     return data
 
 

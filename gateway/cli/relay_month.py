@@ -91,9 +91,9 @@ def reconcile_(
                 by=by or getpass.getuser(),
                 now_us=now_us(),
             )
-        kept = Kept(data, found.reconciliation)
-        for each in kept.reconciliation.differences:
+        for each in found.reconciliation.differences:
             click.echo(_as_json(each) if as_json else _line(each))
+        kept = Kept(data, found.reconciliation)
         if send and not kept.sent:
             kept.prove(trio.run(_send, relay.dialling, kept.reconciliation))
         click.echo(_result_json(found, kept) if as_json else _summary(found, kept))

@@ -175,5 +175,21 @@ def test_a_reconciliation_that_contradicts_itself_is_neither_written_nor_read(wr
 
 
 def test_more_differences_than_an_act_holds_are_refused():
-    with pytest.raises(DisclosureError, match="at most"):
+    with pytest.raises(DisclosureError, match="8000 differences are more"):
         d.encode_reconciliation(reconciliation(*(difference(n) for n in range(8_000))))
+
+
+def test_the_forms_stay_as_they_are():
+    assert d.pack_row(ROWS[1]).hex() == (
+        "73737373737373737373737373737373" "62626262626262626262626262626262" "05" "00000000" "02" "01" "ffff"
+        "fffffed4" "ffffff8d" "00065bfeda25e000" "013527df" "00"
+    )  # fmt: skip
+    one = difference()
+    assert one.key.hex() == "f4b48805eb77d6f8bd18717f1f6f1003"
+    assert hashlib.sha256(d.encode_reconciliation(reconciliation(one))).hexdigest() == (
+        "be4c137309f6a927c7141e355c66008ad1cf2084d7a080ebb76e290efe1b5473"
+    )
+    assert (
+        d.digest(d.encode_disclosure(made()[0])).hex()
+        == "45ed651f0a2abd5fea53f635274ca7b910fa876f15824d8ea31c1f25dda9101a"
+    )

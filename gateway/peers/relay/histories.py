@@ -7,6 +7,7 @@ rule from the relay's side, so that a disclosure can be held against it. Notices
 Source: 000仕4-1, 4-3, 13-2; docs/PROTOCOL.md, Disclosures.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -19,6 +20,7 @@ from gateway.peers.relay.store import Store
 from gateway.peers.relay.worklist import JAPAN
 from protocol.messages import Operation
 
+_MONTH: Final = re.compile(r"([12][0-9]{3})-(0[1-9]|1[0-2])")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MONEY: Final = (Operation.COMPLETE, Operation.VOID, Operation.CORRECT)
 
@@ -99,7 +101,10 @@ def micros(at: datetime) -> int:
 
 def month_bounds(period: str) -> tuple[int, int]:
     """A month (YYYY-MM) in Japan as start <= t < end, microseconds. Raises: ValueError."""
-    first = datetime.strptime(period, "%Y-%m").replace(tzinfo=JAPAN)
+    found = _MONTH.fullmatch(period)
+    if found is None:
+        raise ValueError(f"{period!r} is no month")
+    first = datetime(int(found[1]), int(found[2]), 1, tzinfo=JAPAN)
     following = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
     return micros(first), micros(following)
 
