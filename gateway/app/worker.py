@@ -118,6 +118,8 @@ class Worker:
         self._line_came = line_came
         self._recording = False
         self._looking: trio.Event | None = None
+        self._turns = 0
+        self._called = trio.Event()
         self._answered: list[tuple[int, int, int]] = []
         self._batches: list[int] = []
         self._blocks: list[tuple[int, int, int]] = []
@@ -165,6 +167,7 @@ class Worker:
             then = partial(self._record_waiting, recorder)
             nursery.start_soon(run_stage, self._answer, self._answering, then)
             nursery.start_soon(run_stage, self._search, self._searching, then)
+            nursery.start_soon(self._record_called, recorder)
             nursery.start_soon(self._sweep)
             await nursery.start(self._service.run)
             async with trio.open_nursery() as lines:
@@ -197,9 +200,11 @@ class Worker:
         if len(asked) >= PRESSED_REQUESTS:
             self._pressed_at = trio.current_time()
         self._looking = looking = trio.Event()
+        self._turns += 1
         try:
             await self._service.answer(asked)
         finally:
+            self._turns -= 1
             looking.set()
             self._looking = None
         self._batches.append(len(asked))
@@ -208,7 +213,11 @@ class Worker:
         """Search, and give way: while plain questions come in crowds, searches have a small part of the time."""
         asked = [each for part in batch for each in part]
         began = trio.current_time()
-        await self._service.search(asked)
+        self._turns += 1
+        try:
+            await self._service.search(asked)
+        finally:
+            self._turns -= 1
         self._batches.append(len(asked))
         now = trio.current_time()
         until = now + (now - began) * self._service.search_rest
@@ -239,6 +248,13 @@ class Worker:
                 await recorder.work([final for final in finals if not self._late(final)])
         finally:
             self._recording = False
+
+    async def _record_called(self, recorder: Recorder) -> None:
+        """Blocks of what a service records from a task of its own, while neither stage has a turn that would end it."""
+        while True:
+            await self._called.wait()
+            self._called = trio.Event()
+            await self._record_waiting(recorder)
 
     def _late(self, final: Final) -> bool:
         """Dropped before it was committed: its asker has been told already."""
@@ -367,6 +383,8 @@ class Worker:
             for final in finals:
                 if isinstance(final.source, Asked):
                     self.settle(final.source, Outcome.BUSY, encode(Refusal(retry_after_ms=BUSY_RETRY_MS)))
+        if not self._turns:
+            self._called.set()
 
     def settle(self, asked: Asked, outcome: Outcome, body: bytes) -> None:
         """Answer without recording."""

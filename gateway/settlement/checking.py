@@ -17,21 +17,20 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 import msgspec
 
 from gateway.settlement import facts, states
-from gateway.settlement.conduct_disclosing import content_of, name_of
+from gateway.settlement.conduct_disclosing import made_again, name_of
 from gateway.settlement.conduct_issuing import SUFFIX, document_of
 from gateway.settlement.desk import Desk
 from gateway.settlement.errors import SettlementError
 from gateway.settlement.issuing import read_drafts
 from gateway.settlement.periods import Period, period
 from gateway.settlement.reading import read_statement
-from gateway.settlement.sides import sides
+from gateway.settlement.sides import shares, sides
 from gateway.settlement.states import Acts
 from gateway.store.ledger import LedgerStore
 from gateway.store.settlement import SettlementReader
 from gateway.store.settlement_acts import ActStore, DocumentRow, DocumentStore, StoredAct
 from protocol.act import Act, ActError, ActKind, act_commitment, decode_act
 from protocol.disclosure import SignedDisclosure
-from protocol.disclosure import digest as disclosure_digest
 from protocol.disclosure import encode_signed as encode_disclosure
 from protocol.invoice import encode_signed
 from protocol.ledger import decode_entry
@@ -140,9 +139,11 @@ async def _disclosures(
     for act in states.select(acts, ActKind.DISCLOSED, of.text):
         said = facts.disclosed(act)
         where = f"disclosure {of.text} {act.party} {act.turn}"
-        content = await content_of(desk, reader, of, acts, act)
-        if disclosure_digest(content) != said.signature.digest:
-            yield Finding(code="disclosure", where=where, text="the ledger no longer gives it")
+        try:
+            with desk.scratch() as directory:
+                content, _ = await made_again(desk, reader, of, acts, act, directory)
+        except SettlementError as error:
+            yield Finding(code=error.code, where=where, text=str(error))
             continue
         signed = SignedDisclosure(content, said.signature.key_id, said.signature.signature)
         file = shelved.get((act.party, of.text, f"{name_of(act)}.disclosure"))
@@ -156,7 +157,7 @@ async def _amounts(
     """A frozen period against the ledger: its sum, its documents, and that both sides' documents come to it."""
     window = desk.window(of, cut=states.cut(acts, of.text), previous=states.previous_cut(acts, of))
     statement = await read_statement(reader, window)
-    frozen = states.frozen(acts, of.text)
+    freeze, frozen = states.freeze(acts, of), states.frozen(acts, of.text)
     if frozen is not None and frozen.yen != statement.net.due_yen:
         text = f"{frozen.yen:,} yen were frozen, the ledger has {statement.net.due_yen:,}"
         yield Finding(code="frozen-sum", where=of.text, text=text)
@@ -169,16 +170,21 @@ async def _amounts(
             yield Finding(code="not-conserved", where=of.text, text=text)
     issued = [act for act in acts if act.period == of.text and act.kind in {ActKind.INVOICED, ActKind.RELEASED}]
     by_key = {(act.contract, act.claim, act.party): act for act in issued}
-    known = [side for side in sides(desk.contracts, of) if side.key in by_key]
+    own = {incoming: shares(statement, incoming=incoming) for incoming in (True, False)}
+    known = [
+        (side, own[side.incoming][side.party])
+        for side in sides(desk.contracts, of)
+        if side.key in by_key and side.party in own[side.incoming]
+    ]
     for act in issued:
         if kinds.get((act.contract, act.claim, act.party)) != act.kind:
             yield Finding(code="no-contract", where=f"{of.text} {act.party}", text="no contract file has its claim")
     with desk.scratch() as directory:
-        for draft in await read_drafts(reader, window, statement, known, directory):
+        for draft in await read_drafts(reader, window, known, directory):
             act = by_key[draft.side.key]
             number = facts.issued(act).number
             try:
-                signed = await document_of(desk, reader, draft, act, frozen_us=0 if frozen is None else frozen.at_us)
+                signed = await document_of(desk, reader, draft, act, freeze)
             except SettlementError as error:
                 yield Finding(code=error.code, where=number, text=str(error))
                 continue

@@ -1,7 +1,8 @@
 """Disclosing a month to its operators, and answering what they found: the steps of 000仕4-2."""
 
 from collections.abc import Mapping, Sequence
-from typing import BinaryIO, ClassVar, Final
+from pathlib import Path
+from typing import ClassVar, Final, NamedTuple
 
 from gateway.settlement import facts, states
 from gateway.settlement.admission import Person, admit, check_person, days_of, not_over, outside
@@ -15,10 +16,10 @@ from gateway.settlement.paper import Paper
 from gateway.settlement.papers import disclosure_papers
 from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_cut, read_statement
-from gateway.settlement.shelving import MEDIA, Shelf, open_shelf
+from gateway.settlement.shelving import MEDIA, open_shelf
 from gateway.settlement.sides import Side
 from gateway.settlement.states import Acts
-from gateway.settlement.windows import Cut
+from gateway.settlement.windows import Cut, Window
 from gateway.settlement.words import STEPS
 from gateway.store.settlement import SettlementReader
 from protocol.act import Act, ActKind
@@ -72,15 +73,18 @@ async def disclose(desk: Desk, period: str, person: Person, *, again: bool = Fal
     of, acts = desk.period(period), await desk.acts()
     sides = desk.sides(of, incoming=True)
     wanted = [side for side in sides if again or states.exchange(acts, of.text, side.party).disclosed is None]
-    if wanted:
-        await _disclose(desk, of, acts, wanted, person, until=Step.CONFIRM if again else Step.RECONCILE)
-    acts = await desk.acts()
-    standing = []
-    for side in sides:
-        act = states.exchange(acts, of.text, side.party).disclosed
-        if act is not None:
-            await _documents(desk, of, acts, act)
-            standing.append(act)
+    with desk.scratch() as directory:
+        made: dict[str, _Made] = {}
+        if wanted:
+            until = Step.CONFIRM if again else Step.RECONCILE
+            made = await _disclose(desk, of, acts, wanted, person, until, directory)
+        acts = await desk.acts()
+        standing = []
+        for side in sides:
+            act = states.exchange(acts, of.text, side.party).disclosed
+            if act is not None:
+                await _documents(desk, of, acts, act, made.get(side.party), directory)
+                standing.append(act)
     return standing
 
 
@@ -144,59 +148,88 @@ def _answer(
     )
 
 
-async def _disclose(desk: Desk, of: Period, acts: Acts, sides: Sequence[Side], person: Person, *, until: Step) -> None:
+class _Made(NamedTuple):
+    """A disclosure that was made from the ledger: its bytes, what it comes to, and its rows in a file."""
+
+    content: bytes
+    net_yen: int
+    rows: int
+    rows_digest: bytes
+    file: Path
+
+
+async def _disclose(
+    desk: Desk, of: Period, acts: Acts, sides: Sequence[Side], person: Person, until: Step, directory: Path
+) -> dict[str, _Made]:
+    """Disclose to these operators, unless what stands says the same. Returns: what was disclosed now, by party."""
     obstacles = frozen_already(acts, of) or list(not_over(of, desk.today))
     if not obstacles:
         cycles = [side.dates(of, desk.calendars) for side in sides]
         obstacles = list(outside(STEPS[Step.DISCLOSE], days_of(until, cycles, of), desk.today))
+    before = states.last_before(acts, of)
+    previous = "" if before is None else before.text
+    made, written = {}, []
     async with desk.reading() as reader:
         cut = await read_cut(reader)
-        statement = await read_statement(reader, desk.window(of, cut=cut, previous=states.previous_cut(acts, of)))
-        obstacles += without_contract(statement, desk.sides(of, incoming=True), incoming=True)
+        window = desk.window(of, cut=cut, previous=states.previous_cut(acts, of))
+        obstacles += without_contract(await read_statement(reader, window), sides, incoming=True)
         who = admit("disclose", obstacles, person)
-        made = [act for side in sides if (act := await _made(desk, reader, of, acts, side, cut, who)) is not None]
-    if made:
-        await desk.write(made, seen=of_period(acts, of.text), of=of.text)
+        for side in sides:
+            found = await _read(desk, reader, window, side.party, desk.now_us, directory)
+            stands = states.exchange(acts, of.text, side.party).disclosed
+            if stands is None or facts.disclosed(stands).rows_digest != found.rows_digest:
+                key_id, signature = await desk.sign_invoice(to_sign(found.content))
+                told = Disclosed(
+                    cut=facts.sorted_cut(cut.heights),
+                    previous=previous,
+                    signature=Signature(digest(found.content), key_id, signature),
+                    rows=found.rows,
+                    rows_digest=found.rows_digest,
+                )
+                turn = 0 if stands is None else stands.turn + 1
+                content = facts.encode_facts(told)
+                written.append(
+                    _act(desk, of, side.party, ActKind.DISCLOSED, who, turn=turn, content=content, yen=found.net_yen)
+                )
+                made[side.party] = found
+    if written:
+        await desk.write(written, seen=of_period(acts, of.text), of=of.text)
+    return made
 
 
-async def _made(
-    desk: Desk, reader: SettlementReader, of: Period, acts: Acts, side: Side, cut: Cut, who: Person
-) -> Act | None:
-    """The act of a disclosure that is made now; None where the one that stands says the same."""
-    before = states.select(acts, ActKind.DISCLOSED, of.text, party=side.party)
-    with desk.scratch() as directory, directory.joinpath("rows").open("wb") as spool:
-        content, rows, rows_digest, net = await _content(desk, reader, of, acts, side.party, cut, desk.now_us, spool)
-    if before:
-        said = facts.disclosed(before[-1])
-        if (said.rows, said.rows_digest, before[-1].yen) == (rows, rows_digest, net):
-            return None
-    key_id, signature = await desk.sign_invoice(to_sign(content))
-    told = Disclosed(
-        cut=facts.sorted_cut(cut.heights),
-        signature=Signature(digest(content), key_id, signature),
-        rows=rows,
-        rows_digest=rows_digest,
-    )
-    return _act(
-        desk, of, side.party, ActKind.DISCLOSED, who, turn=len(before), content=facts.encode_facts(told), yen=net
-    )
+async def _read(
+    desk: Desk, reader: SettlementReader, window: Window, party: str, made_us: int, directory: Path
+) -> _Made:
+    """A disclosure as the ledger gives it."""
+    file = directory.joinpath(f"{party}.rows")
+    with file.open("wb") as spool:
+        made = await make_disclosure(
+            reader,
+            window,
+            party=party,
+            issuer=desk.centre,
+            role=desk.role,
+            environment=desk.environment,
+            made_us=made_us,
+            spool=spool,
+        )
+    return _Made(encode_disclosure(made), made.net.due_yen, made.rows, made.rows_digest, file)
 
 
-async def _content(
-    desk: Desk, reader: SettlementReader, of: Period, acts: Acts, party: str, cut: Cut, made_us: int, spool: BinaryIO
-) -> tuple[bytes, int, bytes, int]:
-    """A disclosure's bytes, its rows' count and digest, and what it comes to; the rows are in `spool`."""
-    made = await make_disclosure(
-        reader,
-        desk.window(of, cut=cut, previous=states.previous_cut(acts, of)),
-        party=party,
-        issuer=desk.centre,
-        role=desk.role,
-        environment=desk.environment,
-        made_us=made_us,
-        spool=spool,
-    )
-    return encode_disclosure(made), made.rows, made.rows_digest, made.net.due_yen
+async def made_again(
+    desk: Desk, reader: SettlementReader, of: Period, acts: Acts, act: Act, directory: Path
+) -> tuple[bytes, Path]:
+    """The bytes of a disclosure and the file of its rows, made again from the ledger at its cut.
+
+    Raises: DisclosureContradicted; StoreError, SettlementError.
+    """
+    said = facts.disclosed(act)
+    previous = states.cut(acts, said.previous) if said.previous else None
+    window = desk.window(of, cut=Cut(said.cut), previous=previous)
+    found = await _read(desk, reader, window, act.party, act.at_us, directory)
+    if digest(found.content) != said.signature.digest:
+        raise DisclosureContradicted(act.party, of.text)
+    return found.content, found.file
 
 
 def name_of(act: Act) -> str:
@@ -204,38 +237,25 @@ def name_of(act: Act) -> str:
     return f"disclosure-{act.period}-{act.party}" + (f"-{act.turn + 1}" if act.turn else "")
 
 
-async def content_of(desk: Desk, reader: SettlementReader, of: Period, acts: Acts, act: Act) -> bytes:
-    """The bytes of a disclosure, made again from the ledger at its cut. Raises: StoreError, SettlementError."""
-    with desk.scratch() as directory, directory.joinpath("rows").open("wb") as spool:
-        cut = Cut(facts.disclosed(act).cut)
-        return (await _content(desk, reader, of, acts, act.party, cut, act.at_us, spool))[0]
-
-
-async def _documents(desk: Desk, of: Period, acts: Acts, act: Act) -> None:
-    """The documents of a disclosure that stands, made where they are missing."""
+async def _documents(desk: Desk, of: Period, acts: Acts, act: Act, made: _Made | None, directory: Path) -> None:
+    """The documents of a disclosure that stands, put where they are missing; made again where it was not made now."""
     name = name_of(act)
     shelf = await open_shelf(desk, of.text, act.party)
     if not shelf.has(f"{name}.disclosure"):
-        await _make_documents(desk, of, acts, act, shelf, name)
-    await shelf.write_files()
-
-
-async def _make_documents(desk: Desk, of: Period, acts: Acts, act: Act, shelf: Shelf, name: str) -> None:
-    said = facts.disclosed(act)
-    with desk.scratch() as directory:
-        file = directory.joinpath("rows")
-        async with desk.reading() as reader:
-            with file.open("wb") as spool:
-                content, *_ = await _content(desk, reader, of, acts, act.party, Cut(said.cut), act.at_us, spool)
-        if digest(content) != said.signature.digest:
-            raise DisclosureContradicted(act.party, of.text)
+        if made is None:
+            async with desk.reading() as reader:
+                content, file = await made_again(desk, reader, of, acts, act, directory)
+        else:
+            content, file = made.content, made.file
         await shelf.put_file(f"{name}.rows", MEDIA, file, made_us=act.at_us)
         disclosure = decode_disclosure(content)
         with file.open("rb") as rows:
             for paper in disclosure_papers(disclosure, read_rows(rows, disclosure), names=desk.names, number=name):
                 await shelf.put(paper, made_us=act.at_us)
-    signed = encode_signed(SignedDisclosure(content, said.signature.key_id, said.signature.signature))
-    await shelf.put(Paper(name=f"{name}.disclosure", media=MEDIA, data=signed), made_us=act.at_us)
+        signature = facts.disclosed(act).signature
+        signed = encode_signed(SignedDisclosure(content, signature.key_id, signature.signature))
+        await shelf.put(Paper(name=f"{name}.disclosure", media=MEDIA, data=signed), made_us=act.at_us)
+    await shelf.write_files()
 
 
 def _act(

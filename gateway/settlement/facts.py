@@ -49,9 +49,11 @@ class Signature(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Disclosed(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """cut: what the ledger held; signature: of the disclosure; rows, rows_digest: of its file of rows."""
+    """cut: what the ledger held; previous: the frozen period before, "" for none; signature: of the disclosure; rows,
+    rows_digest: of its file of rows."""
 
     cut: dict[bytes, int]
+    previous: str
     signature: Signature
     rows: int
     rows_digest: bytes

@@ -76,13 +76,13 @@ def _acts(directory: Path, names: set[str], manifest: Manifest, trust: Trust) ->
     for name in sorted(names):
         if not name.startswith(f"{ACTS}/") or not name.endswith(".act"):
             continue
-        content = _bytes(directory / name, name)
+        content = _bytes(directory.joinpath(name), name)
         proof = f"{name.removesuffix('.act')}.receipt"
         if proof not in names:
             raise HandOverContradicted(name, "has no receipt")
         try:
             act = decode_act(content)
-            found = verify_receipt(decode_receipt(_bytes(directory / proof, proof)), trust)
+            found = verify_receipt(decode_receipt(_bytes(directory.joinpath(proof), proof)), trust)
         except (ActError, ReceiptError) as error:
             raise HandOverContradicted(name, str(error)) from error
         if not _commits(found.entry, act, content, manifest):
@@ -106,7 +106,7 @@ def _invoices(directory: Path, names: set[str], acts: tuple[Act, ...], trust: Tr
     held: dict[bytes, tuple[str, bytes]] = {}
     for name in sorted(names):
         if name.startswith(f"{DOCUMENTS}/") and name.endswith(".invoice"):
-            data = _bytes(directory / name, name)
+            data = _bytes(directory.joinpath(name), name)
             try:
                 held[hashlib.sha256(decode_signed(data).invoice).digest()] = (name, data)
             except InvoiceError as error:
@@ -125,7 +125,7 @@ def _invoices(directory: Path, names: set[str], acts: tuple[Act, ...], trust: Tr
 
 def _account(directory: Path, acts: tuple[Act, ...]) -> Account:
     try:
-        account = msgspec.json.decode(_bytes(directory / ACCOUNT, ACCOUNT), type=Account)
+        account = msgspec.json.decode(_bytes(directory.joinpath(ACCOUNT), ACCOUNT), type=Account)
     except (msgspec.DecodeError, RecursionError) as error:
         raise HandOverContradicted(ACCOUNT, "cannot be read") from error
     said = [facts_of(act, Accounted) for act in acts if act.kind == ActKind.FINAL_ACCOUNT]
@@ -137,7 +137,7 @@ def _account(directory: Path, acts: tuple[Act, ...]) -> Account:
 def _entries(directory: Path) -> Amount:
     total = NOTHING
     try:
-        with (directory / LEDGER).open(encoding="utf-8-sig", newline="") as file:
+        with directory.joinpath(LEDGER).open(encoding="utf-8-sig", newline="") as file:
             for row in csv.DictReader(file):
                 total += Amount(1, int(row["copies"]), int(row["yen"]), int(row["commission"]))
     except (OSError, ValueError, KeyError, csv.Error) as error:

@@ -13,7 +13,6 @@ from typing import ClassVar, Final
 
 from gateway.settlement.admission import Obstacle
 from gateway.settlement.billing import Bill, bill
-from gateway.settlement.entries import taken
 from gateway.settlement.errors import NoTerms, SettlementError
 from gateway.settlement.facts import Issued, Signature, digest_of
 from gateway.settlement.invoices import Heading, Items, make_invoice, rests_on
@@ -23,13 +22,13 @@ from gateway.settlement.reading import read_checkpoint, read_entries, read_state
 from gateway.settlement.sides import Side
 from gateway.settlement.statements import Statement
 from gateway.settlement.terms import Claim, Measure, Terms
-from gateway.settlement.windows import Window
+from gateway.settlement.windows import Freeze, Window
 from gateway.store.settlement import EntryRow, RangeRow, SettlementReader
 from protocol.checkpoint import Checkpoint
 from protocol.invoice import Invoice, SignedInvoice, encode_invoice
 from protocol.settlement import NOTHING, Amount
 
-BUFFER_BYTES: Final = 1 << 18
+BUFFER_BYTES: Final = 1 << 15
 
 
 class InvoiceContradicted(SettlementError):  # noqa: N818  named after the fact
@@ -77,29 +76,28 @@ class Draft:
             file.write(self._held)
         self._held.clear()
 
-    def invoice(self, heading: Heading, checkpoint: Checkpoint, *, frozen_us: int) -> Invoice:
-        """The document. frozen_us: when its period was frozen."""
-        rests = rests_on(self.ranges, checkpoint, frozen_us=frozen_us)
+    def invoice(self, heading: Heading, checkpoint: Checkpoint, freeze: Freeze) -> Invoice:
+        """The document. freeze: of its period."""
+        rests = rests_on(self.ranges, checkpoint, freeze)
         return make_invoice(self.statement, heading, rests=rests, items=self.items, passed_on=not self.side.incoming)
 
 
 async def read_drafts(
-    reader: SettlementReader, window: Window, statement: Statement, sides: Iterable[Side], spool: Path
+    reader: SettlementReader, window: Window, own: Iterable[tuple[Side, Statement]], spool: Path
 ) -> list[Draft]:
-    """The drafts of all sides that have business, their items in files under `spool`.
+    """The drafts of sides with their statements, their items in files under `spool`.
 
     Raises: StoreError, EntryContradicted, OSError.
     """
-    drafts: dict[tuple[bool, str], Draft] = {}
-    for number, side in enumerate(sides):
-        own = side.of(statement)
-        if own.cells:
-            drafts[side.incoming, side.party] = Draft(side, own, spool.joinpath(f"{number}.items"))
+    drafts = {
+        (side.incoming, side.party): Draft(side, statement, spool.joinpath(f"{number}.items"))
+        for number, (side, statement) in enumerate(own)
+    }
     async for batch in read_entries(reader, window):
         shares: dict[tuple[bool, str], list[EntryRow]] = {}
         for row in batch:
             for key in ((True, row.party), (False, row.counterparty)):
-                if key in drafts and any(taken(row, window)):
+                if key in drafts:
                     shares.setdefault(key, []).append(row)
         for key, rows in shares.items():
             drafts[key].take(rows, window)

@@ -7,7 +7,7 @@ party sends its claim (a municipality's month). Source: 000仕4, 001-4, 002本2.
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -17,6 +17,9 @@ from gateway.settlement.errors import NoTerms, SettlementError
 from gateway.settlement.periods import Period, PeriodKind
 from gateway.settlement.statements import Statement
 from gateway.settlement.terms import Claim, Contract, PartyRole, Terms
+
+if TYPE_CHECKING:
+    from protocol.settlement import Cell
 
 
 class TwoContracts(SettlementError):  # noqa: N818  named after the fact
@@ -66,6 +69,14 @@ def sides(contracts: Iterable[Contract], period: Period) -> tuple[Side, ...]:
                 raise TwoContracts(each.party, (before.contract.reference, contract.reference))
             found[each.incoming, each.party] = each
     return tuple(found[key] for key in sorted(found, key=lambda key: (not key[0], key[1])))
+
+
+def shares(statement: Statement, *, incoming: bool) -> dict[str, Statement]:
+    """A statement by whose side it is, in one pass: by party, or by counterparty."""
+    cells: dict[str, list[Cell]] = {}
+    for cell in statement.cells:
+        cells.setdefault(cell.key.party if incoming else cell.key.counterparty, []).append(cell)
+    return {party: Statement(statement.period, tuple(own)) for party, own in cells.items()}
 
 
 def strangers(statement: Statement, known: Sequence[Side], *, incoming: bool) -> tuple[str, ...]:

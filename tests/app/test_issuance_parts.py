@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app.configuration import ConfigurationError, read_configuration
-from gateway.app.issuance import CardList, card_anchors, shared_secret
+from gateway.app.issuance import CardList, card_anchors, fetch_from, shared_secret
 from gateway.peers.jpki.authority import make_jpki, write_crl
 from gateway.store.issuance import IssuanceStore
 from gateway.store.pool import open_database
@@ -26,6 +26,12 @@ passphrase_file = "passphrase"
 [line]
 [ops]
 """
+
+
+def test_confirmed_data_are_brought_from_the_tenth_of_the_month_after() -> None:
+    assert fetch_from("2026-10") == int(datetime(2026, 11, 9, 15, tzinfo=UTC).timestamp()) * 1_000_000
+    assert fetch_from("2026-12") == int(datetime(2027, 1, 9, 15, tzinfo=UTC).timestamp()) * 1_000_000
+    assert fetch_from("no period") == 0
 
 
 def test_the_card_list_is_read_anew_when_another_takes_its_place_and_none_is_none(tmp_path: Path) -> None:

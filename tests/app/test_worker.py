@@ -194,3 +194,48 @@ async def test_a_drain_turns_new_requests_away(draining: str) -> None:
     ask(worker, line, new_id())
     assert line.outcomes() == [Outcome.DRAINING]
     assert worker.load[1] == 0
+
+
+class Recording:
+    """A recorder that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[Any] = []
+
+    async def work(self, finals: list[Any]) -> None:
+        await trio.lowlevel.checkpoint()
+        self.given += finals
+
+
+@pytest.mark.trio
+@pytest.mark.usefixtures("autojump_clock")
+async def test_what_a_task_records_between_the_stages_turns_waits_for_no_other_request() -> None:
+    worker, recorder = make_worker(), Recording()
+    final = SimpleNamespace(source=None)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker._record_called, recorder)
+        for count in (1, 2):
+            worker.record([final])  # type: ignore[list-item]
+            with trio.fail_after(1.0):
+                while len(recorder.given) < count:
+                    await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+@pytest.mark.usefixtures("autojump_clock")
+async def test_what_a_stage_records_is_left_to_the_end_of_its_turn() -> None:
+    worker, recorder = make_worker(), Recording()
+
+    async def answer(_batch: object) -> None:
+        worker.record([SimpleNamespace(source=None)])  # type: ignore[list-item]
+        await trio.sleep(1.0)
+
+    worker._service = SimpleNamespace(answer=answer, search=answer, search_rest=0)  # type: ignore[assignment]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker._record_called, recorder)
+        await worker._answering([[]])
+        await worker._searching([[]])
+        assert recorder.given == []
+        assert worker._record.weight == 2
+        nursery.cancel_scope.cancel()

@@ -20,7 +20,7 @@ CHANGES = {
     "document": "update settlement.document set name = name || 'x' where name like '%.items'",
     "frozen-sum": "update ledger.entry set yen = yen + 100, commission = commission where yen = 450",
     "invoice-contradicted": "update ledger.entry set commission = commission - 5 where yen = 450",
-    "disclosure": "update ledger.entry set store = '77' where yen = 450",
+    "disclosure-contradicted": "update ledger.entry set store = '77' where yen = 450",
     "turns": "delete from settlement.act where kind = 8 and turn = 0",
 }
 
