@@ -171,7 +171,8 @@ async def test_late_interest_is_asked_for_paid_or_waived_once(database_dsn, tmp_
         made, _ = await final_account(place.desk("2026-11-22"), "cvs-dev", ENDED, CLERK)
         assert (made.to_centre_yen, [each.yen for each in made.unclaimed]) == (0, [6 * 55_000])
         papers = sorted(path.name for path in (tmp_path / SEPTEMBER / "cvs-dev").glob("interest-*"))
-        assert papers == ["interest-2026-09-cvs-dev-fees.json", "interest-2026-09-cvs-dev-fees.pdf"]
+        own = "interest-2026-09-cvs-dev-fees"
+        assert papers == [f"{own}{part}.{kind}" for part in ("-paid-1", "-paid-2", "") for kind in ("json", "pdf")]
         assert (tmp_path / TERM.replace("/", "_") / "cvs-dev" / "final-account-cvs-dev-2026-09-30.pdf").exists()
         assert (await check_settlement(place.desk("2026-11-23"))).findings == ()
 
