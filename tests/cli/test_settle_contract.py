@@ -100,7 +100,7 @@ def test_inspections_and_accelerations_are_recorded_once(data):
     late_notice = _run(*inspect, "--notice", "2020-06-01")
     assert "did not come before" in str(late_notice.exception)
     event = ("accelerate", "--data", data, *CLERK, "--event", 2, "--on", "2020-08-03", "--ground", "不渡り")
-    (fell,) = _json(*event, "--reference", "7号")
+    fell = _json(*event, "--reference", "7号")
     assert (fell["kind"], fell["ground"], fell["day"]) == ("accelerated", "不渡り", "2020-08-03")
     assert "events 1 to 6" in str(_run(*event, "--reference", "7号", "--event", 7).exception)
 
