@@ -5,6 +5,7 @@ is done by the same functions. In the end the payer proves its invoice, and find
 """
 
 import datetime as dt
+import json
 import sys
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,8 @@ from rich.table import Table
 
 from gateway.app import supervisor
 from gateway.app.configuration import read_configuration
-from gateway.app.development import OPERATOR
+from gateway.app.development import OPERATOR, TOWNS
+from gateway.app.development_running import running_service
 from gateway.app.settling import SETTLEMENT
 from gateway.app.synthetic_settlement import (
     TARIFF,
@@ -41,6 +43,7 @@ from protocol.trust import decode_trust
 
 FORGED: Final = "forged"
 PAPERS: Final = "papers"
+CLAIM_TRIES: Final = 60
 DESK: Final = "desk"
 """The ministry server's directory in the demo's."""
 _MARKS: Final = {Stand.DONE: "済 done", Stand.NONE: "該当なし none"}
@@ -187,11 +190,10 @@ def _show_forgery(console: Console, play: Play, data: Path, centre: Path, payer:
 
 
 def _fetch(console: Console, play: Play, data: Path, service: Path) -> list[tuple[Path, Path, Path]]:
-    """Both payers fetch their documents over their lines. Returns: each one's invoice, its centre and the payer."""
+    """All parties get their documents over their lines. Returns: each payer's invoice, its centre and the payer."""
     relay, ministry = service / "operator" / "relay", data / DESK
-    fetched = trio.run(_over_the_lines, play, data, service)
-    for line in fetched:
-        console.print(f"[green]✓[/] 回線で受け取りました / fetched over the line: {line}", highlight=False)
+    for said in trio.run(_over_the_lines, play, data, service):
+        console.print(f"[green]✓[/] {said}", highlight=False)
     return [
         (_file(relay / PAPERS / play.month), service / "centre", relay),
         (_file(ministry / PAPERS / play.quarter), data, ministry),
@@ -199,21 +201,43 @@ def _fetch(console: Console, play: Play, data: Path, service: Path) -> list[tupl
 
 
 async def _over_the_lines(play: Play, data: Path, service: Path) -> list[str]:
+    """What came over which line. The services run for as long as it takes, and are ended."""
     relay, ministry = service / "operator" / "relay", data / DESK
     said = []
-    for centre, command in (
-        (service / "centre", ["relay", "papers", play.month, "--data", str(relay), "--out", str(relay / PAPERS)]),
-        (data, ["ministry", "papers", play.quarter, "--data", str(ministry), "--out", str(ministry / PAPERS)]),
+    async with running_service(service):
+        words = ["papers", play.month, "--data", str(relay), "--out", str(relay / PAPERS)]
+        said.append(_fetched("relay", words, await _ran(["relay", *words])))
+        said += [await _claim(service / "municipalities" / town.code, play.month, town.name_ja) for town in TOWNS]
+    configuration = read_configuration(data)
+    configuration.line = msgspec.structs.replace(configuration.line, listen="127.0.0.1:0")
+    async with (
+        supervisor.database(configuration) as dsns,
+        supervisor.running_gateway(configuration, dsns, log_file=data / "gateway.log") as gateway,
     ):
-        configuration = read_configuration(centre)
-        configuration.line = msgspec.structs.replace(configuration.line, listen="127.0.0.1:0")
-        async with (
-            supervisor.database(configuration) as dsns,
-            supervisor.running_gateway(configuration, dsns, log_file=centre / "gateway.log") as gateway,
-        ):
-            lines = (await _ran([*command, "--line-port", str(gateway.port)])).splitlines()
-            said.append(f"sekisho {' '.join(command[:3])}: {len(lines)}")
+        words = ["papers", play.quarter, "--data", str(ministry), "--out", str(ministry / PAPERS)]
+        said.append(_fetched("ministry", words, await _ran(["ministry", *words, "--line-port", str(gateway.port)])))
     return said
+
+
+def _fetched(party: str, words: list[str], lines: str) -> str:
+    count = len(lines.splitlines())
+    return f"回線で書類{count}件を受け取りました / {count} documents fetched: sekisho {party} {' '.join(words[:2])}"
+
+
+async def _claim(town: Path, month: str, name: str) -> str:
+    """A municipality's signed claim, once the centre brought its confirmed data and asked for it."""
+    for _ in range(CLAIM_TRIES):
+        lines = (await _ran(["municipality", "settlement", month, "--data", str(town), "--json"])).splitlines()
+        found = [json.loads(line) for line in lines]
+        claims = [each for each in found if each.get("claim")]
+        if claims:
+            yen = f"{claims[0]['claim_yen']:,}"
+            return (
+                f"{name}: 確定データが届き、自らの記録と一致し、署名した請求書 {yen}円 を返しました"
+                f" / its confirmed data came, agree with its own reports, and it claims {yen} yen, signed"
+            )
+        await trio.sleep(0.5)
+    raise click.ClickException(f"{name} has made no claim; see {town}.log and `sekisho municipality settlement`")
 
 
 def _verify_ledger(console: Console, place: Path) -> None:

@@ -159,7 +159,9 @@ def _done(step: Step, desk: Desk, of: Period, acts: Acts, side: Side) -> tuple[A
     key = side.key
     frozen = states.frozen(acts, of.text)
     if step is Step.DISCLOSE:
-        return states.exchange(acts, of.text, side.party).disclosed, "", True
+        made = states.select(acts, ActKind.DISCLOSED, of.text, party=side.party)
+        detail = f"第{len(made)}回 / no. {len(made)}, the first on {made[0].day}" if len(made) > 1 else ""
+        return (made[-1] if made else None), detail, True
     if step is Step.RECONCILE:
         return _reconciled(acts, of, side)
     if step is Step.CONFIRM:

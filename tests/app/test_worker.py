@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from certs.names import LineName
-from gateway.app import worker as module
+from gateway.app import lanes
 from gateway.app.worker import Centre, Worker
 from gateway.directory.policy import Granted
 from gateway.inquiry.service import InquiryService
@@ -87,7 +87,7 @@ def new_id(number: int = 0) -> bytes:
 
 
 async def taken(worker: Worker) -> list[Any]:
-    return [asked for frame in await worker._answer.take() for asked in frame]
+    return [asked for frame in await worker._lanes.answer.take() for asked in frame]
 
 
 @pytest.mark.trio
@@ -98,10 +98,10 @@ async def test_a_second_copy_of_an_id_waits_for_the_first_and_then_takes_its_pla
     ask(worker, other, request_id)
     (first,) = await taken(worker)
     assert first.origin is one
-    assert worker._answer.weight == 0
+    assert worker._lanes.answer.weight == 0
     worker.settle(first, Outcome.UNAVAILABLE, b"\x90")
     assert one.outcomes() == [Outcome.UNAVAILABLE]
-    ((second,),) = await worker._search.take()
+    ((second,),) = await worker._lanes.search.take()
     assert second.origin is other
     worker.settle(second, Outcome.UNAVAILABLE, b"\x90")
     assert worker.load[1] == 0
@@ -114,8 +114,8 @@ async def test_many_copies_behind_a_full_inbox_are_all_told_and_none_is_kept(mon
     for _ in range(3000):
         ask(worker, line, request_id)
     (first,) = await taken(worker)
-    filler = module.INBOX_REQUESTS_PER_PARTY
-    worker._search.put_nowait("mlit", [], weight=filler)
+    filler = lanes.INBOX_REQUESTS_PER_PARTY
+    worker._lanes.search.put_nowait("mlit", [], weight=filler)
     worker.settle(first, Outcome.UNAVAILABLE, b"\x90")
     assert len(line.told) == 3000
     assert set(line.outcomes()[1:]) == {Outcome.BUSY}
@@ -178,7 +178,7 @@ async def test_a_party_over_its_share_is_busy_and_another_is_not() -> None:
     worker, greedy, modest = make_worker(), Line(), Line()
     modest.name = LineName("other", "line-1")
     size = 256
-    for frame in range(module.INBOX_REQUESTS_PER_PARTY // size + 1):
+    for frame in range(lanes.INBOX_REQUESTS_PER_PARTY // size + 1):
         ask(worker, greedy, *(new_id(frame * size + n) for n in range(size)))
     assert greedy.outcomes() == [Outcome.BUSY] * size
     ask(worker, modest, new_id())
@@ -213,7 +213,7 @@ async def test_what_a_task_records_between_the_stages_turns_waits_for_no_other_r
     worker, recorder = make_worker(), Recording()
     final = SimpleNamespace(source=None)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(worker._record_called, recorder)
+        nursery.start_soon(worker._lanes._record_called, recorder)
         for count in (1, 2):
             worker.record([final])  # type: ignore[list-item]
             with trio.fail_after(1.0):
@@ -231,11 +231,11 @@ async def test_what_a_stage_records_is_left_to_the_end_of_its_turn() -> None:
         worker.record([SimpleNamespace(source=None)])  # type: ignore[list-item]
         await trio.sleep(1.0)
 
-    worker._service = SimpleNamespace(answer=answer, search=answer, search_rest=0)  # type: ignore[assignment]
+    service: Any = SimpleNamespace(answer=answer, search=answer, search_rest=0)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(worker._record_called, recorder)
-        await worker._answering([[]])
-        await worker._searching([[]])
+        nursery.start_soon(worker._lanes._record_called, recorder)
+        await worker._lanes._answering(service, [[]])
+        await worker._lanes._searching(service, [[]])
         assert recorder.given == []
-        assert worker._record.weight == 2
+        assert worker._lanes._record.weight == 2
         nursery.cancel_scope.cancel()

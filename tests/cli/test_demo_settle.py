@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app.synthetic_settlement import FILE_NAME, read_play
+from gateway.cli.demo_settle import planned
 from tests.cli.test_demo import processes_naming
 
 WITHIN_S = 300
@@ -39,8 +41,10 @@ def test_the_demo_settles_a_month_and_a_quarter_and_the_payers_prove_their_invoi
         "照合結果: 一致",
         "確定(データ凍結)",
         "市区町村へ支払",
-        "fetched over the line: sekisho relay papers",
-        "fetched over the line: sekisho ministry papers",
+        "documents fetched: sekisho relay papers",
+        "documents fetched: sekisho ministry papers",
+        "千葉市: 確定データが届き、自らの記録と一致し",
+        "高岡市: 確定データが届き、自らの記録と一致し",
         "other-amount",
         "signed with the centre's own key, is found",
     ):
@@ -54,14 +58,21 @@ def test_the_demo_settles_a_month_and_a_quarter_and_the_payers_prove_their_invoi
     assert processes_naming(str(settled)) == []
 
 
-def test_a_second_start_records_and_settles_nothing_again(settled: Path) -> None:
-    files = sorted(settled.glob("certificates/centre/settlement/*/*/*"))
-    before = {file: file.read_bytes() for file in files}
-    again = sekisho("demo", "--once", "--settle", "--data", str(settled), "--workers", "1")
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert "精算済み" in again.stdout
-    assert {file: file.read_bytes() for file in files} == before
-    assert sorted(settled.glob("certificates/centre/settlement/*/*/*")) == files
+def test_a_directory_that_is_settled_is_not_settled_again_and_one_cut_short_is_refused(
+    settled: Path, tmp_path: Path
+) -> None:
+    done = read_play(settled)
+    assert done is not None
+    assert done.done
+    assert planned(settled) == done
+    assert [each.at_us for each in done.happened] == sorted(each.at_us for each in done.happened)
+    cut = json.loads((settled / FILE_NAME).read_bytes()) | {"done": False}
+    (tmp_path / FILE_NAME).write_text(json.dumps(cut))
+    refused = sekisho("demo", "--once", "--settle", "--data", str(tmp_path))
+    assert refused.returncode == 1
+    assert "choose another --data directory" in refused.stderr
+    assert not (tmp_path / "sekisho.toml").exists()
+    assert sekisho("demo", "--settle", "--data", str(tmp_path)).returncode == 2
 
 
 def test_a_fee_changed_in_a_copy_of_the_items_is_caught_by_the_payers_command(settled: Path, tmp_path: Path) -> None:
@@ -80,7 +91,7 @@ def test_a_fee_changed_in_a_copy_of_the_items_is_caught_by_the_payers_command(se
 
 
 def _steps(settled: Path) -> list[dict[str, str]]:
-    play = json.loads((settled / "synthetic.json").read_bytes())
+    play = json.loads((settled / FILE_NAME).read_bytes())
     centre = settled / "certificates" / "centre"
     said = sekisho("settle", "status", play["month"], "--data", str(centre), "--json")
     assert said.returncode == 0, said.stderr
