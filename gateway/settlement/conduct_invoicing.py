@@ -22,7 +22,7 @@ async def invoice(desk: Desk, period: str, person: Person, *, received: date | N
     """
     check_person(person)
     of, acts = desk.period(period), await desk.acts()
-    sides = desk.sides(of, incoming=True)
+    sides = desk.claiming(of)
     if states.frozen(acts, of.text) is None and not desk.by_deposit:
         await freeze(desk, of, acts, person)
     return await issue(desk, of, sides, kind=ActKind.INVOICED, person=person, received=received)
