@@ -73,7 +73,7 @@ class Users:
             copies=1 + (number % TWO_COPIES_EVERY == 0),
         )
         seen = await visit(member.kiosk, wish, agree_when=lambda: trio.sleep_until(due))
-        sat = sat_of(seen, member.kiosk.reached_us, phase=phase, due_us=due_us, start_us=start_us)
+        sat = sat_of(seen, member.kiosk.front.reached_us, phase=phase, due_us=due_us, start_us=start_us)
         self.sat.append(sat)
         if seen.state is State.RECEIPT:
             again = number % fleet.recheck == 0

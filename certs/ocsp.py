@@ -44,6 +44,8 @@ ANSWER_AGE_MAX_UNDATED: Final = timedelta(minutes=5)
 """For an answer that does not say when there will be a newer one."""
 SKEW: Final = timedelta(seconds=60)
 """The responder's clock may be ahead by so much."""
+TROUBLE_LASTS: Final = timedelta(minutes=15)
+"""Whoever asks nothing for so long does not know whether the responder is still away."""
 ANSWER_BYTES_MAX: Final = 64 << 10
 NONCE_BYTES: Final = 32
 _MEDIA: Final = "application/ocsp-response"
@@ -91,6 +93,7 @@ class CardStatus:
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self.trouble: str | None = None
+        self._troubled_at: datetime | None = None
         self._responder = responder
         self._crl = crl
         self._client = client
@@ -100,6 +103,11 @@ class CardStatus:
         self._good: OrderedDict[bytes, datetime] = OrderedDict()
         self._lists: dict[bytes, _List] = {}
         """By issuer, of which there are as many as the anchors have."""
+
+    @property
+    def answering(self) -> bool:
+        """False while the last question had no answer that counts, and for TROUBLE_LASTS if no other follows."""
+        return self._troubled_at is None or self._now() - self._troubled_at >= TROUBLE_LASTS
 
     async def check(self, card: Card) -> None:
         """Return if the card is good now. Raises: CardRevoked; CardUnverifiable."""
@@ -114,12 +122,12 @@ class CardStatus:
             answer = await self._ask(card, listed)
         except NoAnswer as error:
             self.trouble = str(error)
-            now = self._now()
+            self._troubled_at = now = self._now()
             if listed is None or not listed.begins <= now < listed.ends:
                 state = "no revocation list of its issuer" if listed is None else "the revocation list is stale"
                 raise CardUnverifiable(f"{error}; {state}") from error
             return
-        self.trouble = None
+        self.trouble = self._troubled_at = None
         if answer.status is ocsp.OCSPCertStatus.REVOKED:
             self._good.pop(card.key, None)
             raise CardRevoked

@@ -115,7 +115,7 @@ class Offer(_Body, frozen=True):
 
 
 class Menu(_Body, frozen=True):
-    """MENU's answer: the municipality, its offers, and what users must be told (D2, D4)."""
+    """MENU's answer: the municipality, its offers, and what users must be told (D2, D4), a line for each."""
 
     municipality: str
     name_ja: str

@@ -10,7 +10,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from gateway.app.configuration import CentreTable, DatabaseTable, KeystoreTable, LineTable, OpsTable
+from gateway.app.configuration import (
+    CentreTable,
+    CertificateTable,
+    DatabaseTable,
+    KeystoreTable,
+    LineTable,
+    OpsTable,
+)
 from gateway.app.history_table import HistoryTable
 from gateway.cli import root
 
@@ -103,6 +110,7 @@ def test_every_field_of_the_configuration_is_explained() -> None:
         "keystore": KeystoreTable,
         "line": LineTable,
         "ops": OpsTable,
+        "certificate": CertificateTable,
         "history": HistoryTable,
     }
     text = read("docs/OPERATIONS.md")

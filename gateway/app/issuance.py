@@ -5,13 +5,13 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import httpx
 import structlog
 from cryptography import x509
 
+from certs.crl_file import CrlFile
 from certs.material import TlsMaterial
 from certs.names import CENTRE_PARTY, LineName
 from certs.ocsp import CardStatus
@@ -54,17 +54,20 @@ async def open_issuance(parts: Parts) -> AsyncIterator[Serving]:
     store = IssuanceStore(parts.database)
     cards = configuration.certificate
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
+        status = CardStatus(
+            responder=cards.ocsp_responder or None,
+            crl=CrlFile(configuration.base / cards.card_crl, unread=_list_unread).read
+            if cards.card_crl
+            else lambda: None,
+            client=client,
+            now=lambda: datetime.now(UTC),
+        )
         service = IssuanceService(
             parts.ground,
             database=parts.database,
             finalities=CheckpointProofs(parts.database),
             directory=parts.directory,
-            status=CardStatus(
-                responder=cards.ocsp_responder or None,
-                crl=CardList(configuration.base / cards.card_crl).read if cards.card_crl else lambda: None,
-                client=client,
-                now=lambda: datetime.now(UTC),
-            ),
+            status=status,
             card_anchors=card_anchors(configuration),
             dial=_dialling(configuration, material, line_signer(parts.keystore, parts.now_us)),
             nonce_key=await shared_secret(store, parts.keystore, "nonce", parts.now_us),
@@ -72,7 +75,7 @@ async def open_issuance(parts: Parts) -> AsyncIterator[Serving]:
             random=os.urandom,
             fetch_from=fetch_from,
         )
-        yield Serving(service, issuance_rider, (material,))
+        yield Serving(service, issuance_rider, (material,), lambda: status.answering)
 
 
 def fetch_from(text: str) -> int:
@@ -109,27 +112,8 @@ def card_anchors(configuration: Configuration) -> tuple[x509.Certificate, ...]:
         ) from error
 
 
-class CardList:
-    """The cards' revocation list in a file, read anew whenever another one was put in its place."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: tuple[int, int] | None = None
-        self._list: x509.CertificateRevocationList | None = None
-
-    def read(self) -> x509.CertificateRevocationList | None:
-        """The list at hand, whether still fresh or not; None when there is none that can be read."""
-        try:
-            stat = self._path.stat()
-            seen = stat.st_mtime_ns, stat.st_ino
-            if seen != self._seen:
-                self._list = x509.load_der_x509_crl(self._path.read_bytes())
-                self._seen = seen
-        except (OSError, ValueError) as error:
-            if self._list is not None or self._seen is None:
-                log.warning("card_list_unread", code=type(error).__name__)
-            self._list, self._seen = None, (0, 0)
-        return self._list
+def _list_unread(error: Exception) -> None:
+    log.warning("card_list_unread", code=type(error).__name__)
 
 
 def _dialling(

@@ -32,11 +32,15 @@ class Parts(NamedTuple):
 
 
 class Serving(NamedTuple):
-    """A service, what makes the part of its blocks' statements that is its own, and what it dials with, if anything."""
+    """A service, what makes the part of its blocks' statements that is its own, and what it dials with, if anything.
+
+    responder_up: whether the cards' responder answers, as far as this process knows; of a certificate centre.
+    """
 
     service: Service
     rider: Rider
     materials: tuple[TlsMaterial, ...] = ()
+    responder_up: Callable[[], bool] = lambda: True
 
 
 def opened(parts: Parts) -> AbstractAsyncContextManager[Serving]:

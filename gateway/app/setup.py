@@ -14,7 +14,6 @@ token and the file with its PIN. It appears whole: `sekisho.toml` is written
 last, and a directory without one is begun again.
 """
 
-import base64
 import secrets
 import shutil
 import time
@@ -31,8 +30,9 @@ from certs.files import PRIVATE, PUBLIC, write_whole
 from certs.names import CENTRE_PARTY, LineName
 from certs.profiles import CENTRE, LINE
 from gateway.app.configuration import FILE_NAME, Role
+from gateway.app.setup_files import configuration_toml, directory_toml, line_toml
 from gateway.app.setup_roles import ROLES as ROLE_SETUPS
-from gateway.app.setup_roles import Progress, RoleSetup, add_content, add_files, issue
+from gateway.app.setup_roles import Progress, add_content, add_files, issue
 from gateway.directory import toml
 from gateway.directory.apply import Change, apply
 from gateway.host import run_guest
@@ -45,7 +45,6 @@ from hsm.errors import StoreExists
 from hsm.interface import KeyStore
 from hsm.opening import create_keystore, is_token, open_keystore, passphrase_from_file
 from hsm.software import SoftwareKeystore
-from protocol.keys import Algorithm, Purpose
 from protocol.trust import encode_trust
 
 CENTRE_ID: Final = "centre"
@@ -127,8 +126,8 @@ def make_centre(
         bundle = encode_trust(trust_of(centre_keys, role=role, environment=environment))
         write_whole(data / "trust.bundle", bundle, mode=PUBLIC)
         write_whole(far / "trust.bundle", bundle, mode=PUBLIC)
-        write_whole(far / "line.toml", _line_toml(role, port, environment).encode(), mode=PUBLIC)
-        write_whole(data / "directory.toml", _directory_toml(own, far_keys).encode(), mode=PUBLIC)
+        write_whole(far / "line.toml", line_toml(role, port, environment).encode(), mode=PUBLIC)
+        write_whole(data / "directory.toml", directory_toml(own, far_keys).encode(), mode=PUBLIC)
 
         say("database")
         with _database(data, owner_dsn) as (dsns, passwords):
@@ -136,8 +135,15 @@ def make_centre(
                 run_guest(_require_empty, owner_dsn)
             if not run_guest(_fill, dsns[OWNER], passwords, data, centre_keys, role, residents, say, progress):
                 raise KeyboardInterrupt  # a signal ended the filling; the directory is begun again next time
-    configuration = _configuration_toml(
-        role, port, ops_port, workers, token, None if owner_dsn is None else dsns, environment
+    configuration = configuration_toml(
+        role=role,
+        port=port,
+        ops_port=ops_port,
+        workers=workers,
+        keystore="software:keystore.sekisho" if token is None else token.uri,
+        passphrase_file="passphrase" if token is None else str(token.pin_file.absolute()),
+        dsns=None if owner_dsn is None else dsns,
+        environment=environment,
     )
     write_whole(data / FILE_NAME, configuration.encode(), mode=PRIVATE)
     (data / ".unfinished").unlink()
@@ -272,86 +278,3 @@ def _keystore(directory: Path, owner: str, which: KeySet, label: str, now_us: in
 
 def _now_us() -> int:
     return time.time_ns() // 1000
-
-
-def _line_toml(role: Role, port: int, environment: str) -> str:
-    own = ROLE_SETUPS[role]
-    return f"""# {own.what} Paths are relative to this file.
-own = "{own.far_end}"
-centre = "{CENTRE_PARTY}/{role}"
-host = "127.0.0.1"
-port = {port}
-role = "{role}"
-environment = "{environment}"
-tls = "tls"
-trust = "trust.bundle"
-keystore = "software:keystore.sekisho"
-passphrase_file = "passphrase"
-"""
-
-
-def _configuration_toml(
-    role: Role,
-    port: int,
-    ops_port: int,
-    workers: int,
-    token: TokenPlace | None,
-    dsns: dict[str, str] | None,
-    environment: str,
-) -> str:
-    database = 'embedded = "postgres" # or gateway_dsn, ops_dsn and owner_dsn of a PostgreSQL 15 or newer'
-    if dsns is not None:
-        names = {"gateway_dsn": "sekisho_gateway", "ops_dsn": "sekisho_ops", "owner_dsn": OWNER}
-        database = "\n".join(f"{name} = {_toml_text(dsns[role])}" for name, role in names.items())
-    uri = "software:keystore.sekisho" if token is None else token.uri
-    passphrase_file = "passphrase" if token is None else str(token.pin_file.absolute())
-    return f"""# A development centre of role {role}, made by `sekisho init`. Paths are relative to this file.
-
-[centre]
-role = "{role}"
-environment = "{environment}"
-node = "node-1"
-
-[database]
-{database}
-
-[keystore]
-uri = {_toml_text(uri)} # software:PATH or pkcs11:token=LABEL;module-path=PATH
-passphrase_file = {_toml_text(passphrase_file)}
-
-[line]
-listen = "127.0.0.1:{port}"
-tls = "tls"
-workers = {workers} # 0: one a core
-
-[ops]
-listen = "127.0.0.1:{ops_port}"
-metrics = "metrics"
-{ROLE_SETUPS[role].tables}"""
-
-
-def _toml_text(text: str) -> str:
-    """A TOML basic string; JSON's escapes are among TOML's."""
-    return msgspec.json.encode(text).decode()
-
-
-def _directory_toml(own: RoleSetup, far: KeyStore) -> str:
-    """The example directory with the far end's real key in it."""
-    key = far.current(Purpose.LINE, time.time_ns() // 1000)
-    since = datetime.fromtimestamp(key.not_before_us / 1e6, UTC)
-    example = Path(__file__).with_name(own.example)
-    text = example.read_text(encoding="utf-8")
-    lines = []
-    for line in text.splitlines():
-        if line.startswith(f'id = "{own.example_key}"'):
-            line = f'id = "{key.key_id}"'
-        elif line.startswith("public_key = "):
-            line = f'public_key = "{base64.b64encode(key.public_key).decode()}"'
-        elif line.startswith("not_before = "):
-            line = f"not_before = {since.isoformat()}"
-        elif line.startswith("not_after = "):
-            continue
-        elif line.startswith("algorithm = "):
-            line = f'algorithm = "{Algorithm(key.algorithm).name}"'
-        lines.append(line)
-    return "\n".join(lines) + "\n"

@@ -81,7 +81,7 @@ class Settled(NamedTuple):
 
 
 class MonthCycle:
-    """One month of one operator's centre. `run` plays it once."""
+    """One month of one operator's centre. `run` plays it once; `steps` are all requests of its visits."""
 
     def __init__(
         self,
@@ -101,8 +101,8 @@ class MonthCycle:
         self._operator = shops[0].operator
         self._line = shops[0].line
         self._tell = tell
-        self._steps = _both_months(centre, times, shops, visits)
-        self._month = CertificateMonth(ledger, centre.directory, self._steps)
+        self.steps = _both_months(centre, times, shops, visits)
+        self._month = CertificateMonth(ledger, centre.directory, self.steps)
         self._reports = relay / "reports" / times.period.text
 
     async def run(self) -> Settled:
@@ -142,15 +142,15 @@ class MonthCycle:
         told: list[Told] = []
         async for batch in self._month.play(until_us):
             told += batch
-        taken = sorted(self._steps, key=lambda step: (step.taken_us, step.number))
+        taken = sorted(self.steps, key=lambda step: (step.taken_us, step.number))
         tell_relay(self._relay, taken=[step for step in taken if step.taken_us < until_us], told=told)
         deliveries = (getattr(each.answered.entry, "delivery", None) for each in told)
         return sum(delivery.copies for delivery in deliveries if delivery is not None)
 
     def _write_reports(self) -> None:
         """The stores' reports as the relay has them, but for the copy that only a store knows was not printed."""
-        found = {step.visit.application for step in self._steps if step.visit.story is Story.FOUND}
-        fees = {step.visit.application: step.visit.fee_yen for step in self._steps}
+        found = {step.visit.application for step in self.steps if step.visit.story is Story.FOUND}
+        fees = {step.visit.application: step.visit.fee_yen for step in self.steps}
         bounds = month_bounds(self._times.period.text)
         with open_store(self._relay) as store:
             lines = [

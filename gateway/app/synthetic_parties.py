@@ -1,10 +1,12 @@
-"""What the far ends keep of synthetic business: the relay's outbox, day lines and proofs, the ministry's proofs.
+"""What the far ends keep of synthetic business: the relay's notices and proofs, a municipality's issues, a ministry's
+proofs.
 
 The relay's own functions take each notice over and settle it with the centre's proven answer, so that its totals, its
-store reports and its reconciliation have what they would have had. Neither the relay nor the ministry server may run
-meanwhile. Source: DESIGN sections 10 and 11; 000仕13.
+store reports and its reconciliation have what they would have had. None of their
+servers may run meanwhile. Source: DESIGN sections 10 and 11; 000仕13.
 """
 
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from certs.names import LineName
 from certs.profiles import LINE
 from gateway.app.synthetic_business import Shop, Step
 from gateway.app.synthetic_ledger import PastNotRecorded, Told, opening_of
+from gateway.peers.municipality.setup import opened_municipality
 from gateway.peers.proof_book import DIRECTORY as PROOFS
 from gateway.peers.proof_book import open_proof_book
 from gateway.peers.relay import filing, outbox, registry
@@ -28,6 +31,8 @@ from protocol.issuance import Apply, Complete, Correct, Erase, Void
 from protocol.messages import encode
 from protocol.receipt import Receipt, encode_receipt
 
+NOBODY: Final = b"-1"
+"""In the place of a resident's number."""
 SHOPS: Final = 4
 
 
@@ -83,6 +88,25 @@ def tell_ministry(ministry: Path, told: Iterable[Told]) -> None:
     with open_proof_book(ministry / PROOFS) as book:
         book.add(each.answered.proof for each in told)
         book.seal()
+
+
+def tell_town(town: Path, steps: Iterable[Step], *, code: str) -> int:
+    """Let a municipality know the visits' documents as its own issues, so that the reports of them match. Their subject
+    is nobody's number. Returns: how many. Raises: SetupIncomplete, HsmError, sqlite3.Error.
+    """
+    issued = [step for step in steps if step.transition == Transition.ISSUED and step.visit.municipality == code]
+    with opened_municipality(town) as municipality, municipality.store.transaction():
+        store = municipality.store
+        for step in issued:
+            visit = step.visit
+            subject = store.sealer.seal("subject", visit.application.hex(), NOBODY)
+            digest = hashlib.sha256(visit.application).digest()
+            store.run(
+                "INSERT INTO issues VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                *(visit.application, f"past-{visit.application.hex()}", visit.nonce, digest, digest, visit.kind),
+                *(visit.copies, visit.application, "synthetic", bytes(64), 0, step.at_us, subject),
+            )
+    return len(issued)
 
 
 def _take(store: Store, step: Step) -> None:

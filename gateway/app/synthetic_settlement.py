@@ -16,15 +16,16 @@ import msgspec
 from certs.authority import DevelopmentAuthority
 from certs.files import PUBLIC, write_whole
 from gateway.app.configuration import read_configuration
-from gateway.app.development import OPERATOR, RELAY
+from gateway.app.development import OPERATOR, RELAY, TOWNS
 from gateway.app.settling import desk_of
 from gateway.app.supervisor import Dsns
 from gateway.app.synthetic_centre import PastCentre, opened_centre
-from gateway.app.synthetic_cycle import VISITS, MonthCycle, Tell
+from gateway.app.synthetic_cycle import VISITS, Happened, MonthCycle, Tell
 from gateway.app.synthetic_forgery import Forged, forge
 from gateway.app.synthetic_ledger import make_partitions
-from gateway.app.synthetic_parties import make_shops
+from gateway.app.synthetic_parties import make_shops, tell_town
 from gateway.app.synthetic_quarter_cycle import QUESTIONS, settle_quarter
+from gateway.app.synthetic_reports import report
 from gateway.app.synthetic_times import MonthTimes, QuarterTimes, month_times, quarter_times
 from gateway.directory.directory import Directory
 from gateway.host import run_guest
@@ -53,11 +54,12 @@ class PlayError(Exception):
 
 
 class Play(msgspec.Struct, frozen=True, kw_only=True):
-    """Which month and quarter were settled; done: to the end."""
+    """Which month and quarter were settled, what happened in what order, and whether it was done to the end."""
 
     month: str
     quarter: str
     done: bool = False
+    happened: tuple[Happened, ...] = ()
 
     @property
     def month_times(self) -> MonthTimes:
@@ -87,17 +89,23 @@ def read_play(data: Path) -> Play | None:
 
 
 def play_settlement(
-    play: Play, *, data: Path, inquiry: Path, service: Path, tell: Tell, visits: int = VISITS, asked: int = QUESTIONS
-) -> tuple[Status, Status]:
+    play: Play, *, inquiry: Path, service: Path, ministry: Path, visits: int = VISITS, asked: int = QUESTIONS
+) -> Play:
     """Record and settle the month in `service` (gateway.app.development) and the quarter in `inquiry`.
 
-    Nothing of either may run. Returns: how both stand in the end. Raises: PlayError; errors of the parts.
+    ministry: the directory of the ministry server that keeps its proofs.
+
+    Nothing of either may run. Returns: what was played. Raises: PlayError; errors of the parts.
     """
-    write_whole(data / FILE_NAME, msgspec.json.encode(play), mode=PUBLIC)
-    quarter = _at(inquiry, lambda centre: _quarter(centre, play, inquiry / "ministry", asked, tell))
-    month = _at(service / "centre", lambda centre: _month(centre, play, service / "operator", visits, tell))
-    write_whole(data / FILE_NAME, msgspec.json.encode(msgspec.structs.replace(play, done=True)), mode=PUBLIC)
-    return month, quarter
+    write_whole(inquiry / FILE_NAME, msgspec.json.encode(play), mode=PUBLIC)
+    happened: list[Happened] = []
+    tell = happened.append
+    _at(inquiry, lambda centre: _quarter(centre, play, ministry, asked, tell))
+    _at(service / "centre", lambda centre: _month(centre, play, service, visits, tell))
+    happened.sort(key=lambda each: each.at_us)
+    played = msgspec.structs.replace(play, done=True, happened=tuple(happened))
+    write_whole(inquiry / FILE_NAME, msgspec.json.encode(played), mode=PUBLIC)
+    return played
 
 
 def status_of(play: Play, *, inquiry: Path, service: Path) -> tuple[Status, Status]:
@@ -153,23 +161,28 @@ def payers_tariff(directory: Directory, *, role: str) -> str:
     return text
 
 
-async def _month(centre: PastCentre, play: Play, operator: Path, visits: int, tell: Tell) -> Status:
-    times, relay = play.month_times, operator / "relay"
+async def _month(centre: PastCentre, play: Play, service: Path, visits: int, tell: Tell) -> None:
+    times, relay = play.month_times, service / "operator" / "relay"
     await make_partitions(centre.ops, times.period.first, times.period.last + 31 * _DAY)
     shops = make_shops(
         relay,
-        DevelopmentAuthority.open(operator / "pki"),
+        DevelopmentAuthority.open(service / "operator" / "pki"),
         operator=OPERATOR,
         line=RELAY.line,
         at_us=midnight_us(times.period.first),
     )
     write_whole(relay / TARIFF, payers_tariff(centre.directory, role="certificate").encode(), mode=PUBLIC)
     async with centre.ledger(issuance_rider, at_us=midnight_us(times.period.first)) as ledger:
-        await MonthCycle(centre, ledger, times, relay=relay, shops=shops, visits=visits, tell=tell).run()
-    return await _stands(centre, play.month, times.pass_on_us)
+        cycle = MonthCycle(centre, ledger, times, relay=relay, shops=shops, visits=visits, tell=tell)
+        for town in TOWNS:
+            tell_town(service / "municipalities" / town.code, cycle.steps, code=town.code)
+        await cycle.run()
+        for town in TOWNS:
+            place = service / "municipalities" / town.code
+            await report(centre.gateway, place, code=town.code, at_us=ledger.clock())
 
 
-async def _quarter(centre: PastCentre, play: Play, ministry: Path, asked: int, tell: Tell) -> Status:
+async def _quarter(centre: PastCentre, play: Play, ministry: Path, asked: int, tell: Tell) -> None:
     times = play.quarter_times
     await make_partitions(centre.ops, times.period.first, times.period.last + 62 * _DAY)
     write_whole(ministry / TARIFF, payers_tariff(centre.directory, role="inquiry").encode(), mode=PUBLIC)
@@ -185,7 +198,6 @@ async def _quarter(centre: PastCentre, play: Play, ministry: Path, asked: int, t
             count=asked,
             tell=tell,
         )
-    return await _stands(centre, play.quarter, times.pay_us)
 
 
 async def _stands(centre: PastCentre, of: str, at_us: int) -> Status:

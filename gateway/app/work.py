@@ -9,7 +9,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -207,7 +207,7 @@ async def _run(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(holder.listen, birth.gateway_dsn)
             nursery.start_soon(_reload, stop, (material, *serving.materials), holder, keystore, worker)
-            nursery.start_soon(_watch, worker, gauges, holder, database, keystore)
+            nursery.start_soon(_watch, worker, gauges, holder, database, keystore, serving.responder_up)
             nursery.start_soon(teller.run)
             nursery.start_soon(stop_with_parent, stop)
             await worker.run(
@@ -273,7 +273,12 @@ def _wait_for_end_of_input() -> None:
 
 
 async def _watch(
-    worker: Worker, gauges: Metrics, holder: DirectoryHolder, database: Database, keystore: KeyStore
+    worker: Worker,
+    gauges: Metrics,
+    holder: DirectoryHolder,
+    database: Database,
+    keystore: KeyStore,
+    responder_up: Callable[[], bool],
 ) -> None:
     """Once a second: gauges, whether the database answers, and the newest checkpoint to every line."""
     size = 0
@@ -281,6 +286,7 @@ async def _watch(
         lines, in_flight, credit = worker.load
         gauges.set_load(lines_open=lines, requests_in_flight=in_flight, credit_granted=credit)
         gauges.set_directory_version(holder.current.version)
+        gauges.set_card_responder(up=responder_up())
         gauges.set_good_until(worker.tls().current.good_until.timestamp())
         try:
             with trio.move_on_after(LOAD_S) as patience:

@@ -5,20 +5,23 @@ is done by the same functions. In the end the payer proves its invoice, and find
 """
 
 import datetime as dt
+import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import click
+import msgspec
 import trio
 from rich.console import Console
 from rich.table import Table
 
-from gateway.app.development import OPERATOR
-from gateway.app.synthetic_cycle import Happened
+from gateway.app import supervisor
+from gateway.app.configuration import read_configuration
+from gateway.app.development import OPERATOR, TOWNS
+from gateway.app.development_running import running_service
+from gateway.app.settling import SETTLEMENT
 from gateway.app.synthetic_settlement import (
-    MINISTRY,
     TARIFF,
     Play,
     PlayError,
@@ -28,20 +31,21 @@ from gateway.app.synthetic_settlement import (
     status_of,
 )
 from gateway.app.synthetic_times import settled_month, settled_quarter
-from gateway.peers.proof_book import DIRECTORY as PROOFS
+from gateway.cli.demo_desk import make_demo_desk
 from gateway.settlement.conduct_status import Stand, Status
-from gateway.settlement.proving import Verdict, prove_invoice
-from gateway.settlement.receipts import Kept
 from gateway.settlement.statements import Statement
-from gateway.settlement.tariff import read_tariff
 from gateway.settlement.windows import JST
 from hsm.errors import HsmError
 from protocol.certificates import KINDS
-from protocol.invoice import Invoice, decode_signed, read_items, verify_invoice
+from protocol.invoice import Invoice, decode_signed, verify_invoice
 from protocol.settlement import Amount, Cell
 from protocol.trust import decode_trust
 
 FORGED: Final = "forged"
+PAPERS: Final = "papers"
+CLAIM_TRIES: Final = 60
+DESK: Final = "desk"
+"""The ministry server's directory in the demo's."""
 _MARKS: Final = {Stand.DONE: "済 done", Stand.NONE: "該当なし none"}
 
 
@@ -60,37 +64,35 @@ def show_settlement(console: Console, play: Play, *, data: Path, service: Path) 
     centre = service / "centre"
     if play.done:
         console.print(f"{data} は精算済みです / was settled already: {play.month}, {play.quarter}", highlight=False)
-        month, quarter = status_of(play, inquiry=data, service=service)
     else:
-        happened: list[Happened] = []
+        make_demo_desk(data)
         console.print("合成の取扱いを記録し、精算します / recording synthetic business and settling it")
         try:
-            month, quarter = play_settlement(play, data=data, inquiry=data, service=service, tell=happened.append)
+            play = play_settlement(play, inquiry=data, service=service, ministry=data / DESK)
         except HsmError as error:
             raise click.ClickException(
                 f"{data}: its keys are younger than the month ({error}); choose another --data directory"
             ) from error
-        console.print(_timeline(play, happened))
-    for status in (month, quarter):
+    console.print(_timeline(play))
+    for status in status_of(play, inquiry=data, service=service):
         console.print(_standing(status))
-    operator, ministry = service / "operator" / "relay", data / "ministry"
-    billed = _invoice(centre / "settlement" / play.month / OPERATOR, centre)
-    console.print(_cells(billed))
-    _prove(console, centre / "settlement" / play.month / OPERATOR, centre, operator)
-    _prove(console, data / "settlement" / play.quarter / MINISTRY, data, ministry)
+    operator = service / "operator" / "relay"
+    console.print(_cells(_invoice(centre / SETTLEMENT / play.month / OPERATOR, centre)))
+    for file, of, payer in _fetch(console, play, data, service):
+        _prove(console, file, of, payer)
     _show_forgery(console, play, data, centre, operator)
     for place in (data, centre):
         _verify_ledger(console, place)
     _describe(console, play, data, centre, operator)
 
 
-def _timeline(play: Play, happened: Iterable[Happened]) -> Table:
+def _timeline(play: Play) -> Table:
     title = f"{play.month} 月次精算と {play.quarter} 四半期精算 (合成データ) / a month and a quarter settled"
     table = Table(title=title, title_justify="left")
     for heading in ("日付 day", "処理 step", "相手 party"):
         table.add_column(heading)
     table.add_column("円 yen", justify="right")
-    for each in sorted(happened, key=lambda one: one.at_us):
+    for each in play.happened:
         yen = "" if each.yen is None else f"{each.yen:,}"
         table.add_row(str(each.day), f"{each.ja}\n[dim]{each.en}[/]", each.party or "全体 all", yen)
     return table
@@ -121,10 +123,10 @@ def _cells(invoice: Invoice) -> Table:
     """The invoice by municipality and kind, stores together."""
     title = f"{invoice.party} 請求書 {invoice.number}: 市区町村×種別 / by municipality and kind"
     table = Table(title=title, title_justify="left")
-    table.add_column("市区町村 municipality")
-    table.add_column("種別 kind")
-    for heading in ("通数 copies", "手数料 fees", "うち返金・訂正 reversed", "委託手数料 commission", "差引 net"):
-        table.add_column(heading, justify="right")
+    table.add_column("市区町村\nmunicipality")
+    table.add_column("種別\nkind", no_wrap=True)
+    for heading in ("通数\ncopies", "手数料\nfees", "うち取消\nreversed", "委託手数料\ncommission", "差引\nnet"):
+        table.add_column(heading, justify="right", no_wrap=True)
     rows: dict[tuple[str, str], list[Cell]] = {}
     for cell in invoice.cells:
         rows.setdefault((cell.key.counterparty, cell.key.matter), []).append(cell)
@@ -142,7 +144,7 @@ def _row(table: Table, town: str, kind: str, net: Amount, reversed_yen: int) -> 
 
 
 def _kind(matter: str) -> str:
-    return next((f"{name.ja} [dim]{name.en}[/]" for kind, name in KINDS.items() if kind == matter), matter)
+    return next((name.ja for kind, name in KINDS.items() if kind == matter), matter)
 
 
 def _file(directory: Path) -> Path:
@@ -157,61 +159,112 @@ def _invoice(directory: Path, centre: Path) -> Invoice:
     return verify_invoice(decode_signed(_file(directory).read_bytes()), trust)
 
 
-def _verdict(directory: Path, centre: Path, payer: Path) -> Verdict:
-    """The payer's own check: its receipts, its tariff, the centre's trust bundle."""
-    trust = decode_trust((centre / "trust.bundle").read_bytes())
-    invoice = _invoice(directory, centre)
-    tariff = read_tariff((payer / TARIFF).read_text(encoding="utf-8"))
-    with _file(directory).with_suffix(".items").open("rb") as items:
-        return prove_invoice(invoice, read_items(items, invoice), Kept(payer / PROOFS, trust), tariff=tariff)
-
-
-def _prove(console: Console, directory: Path, centre: Path, payer: Path) -> None:
-    verdict = _verdict(directory, centre, payer)
-    if not verdict.sound:
-        raise click.ClickException(f"{_file(directory)}: not proven: {verdict.findings[0]}")
+def _prove(console: Console, file: Path, centre: Path, payer: Path) -> None:
+    """The payer's own check, by its command: its receipts, its tariff, the centre's trust bundle."""
+    said = _run(_check(file, centre, payer))
     console.print(
-        f"[green]✓[/] 請求書を支払側の受領証で検証しました invoice proven by the payer: {_file(directory).name},"
-        f" {verdict.proven:,} / {verdict.items:,} items, {verdict.receipts:,} receipts",
+        f"[green]✓[/] 請求書を支払側の受領証で検証しました / proven by the payer against its own receipts: {file.name}",
         highlight=False,
     )
+    console.print(said, highlight=False, style="dim")
+
+
+def _check(file: Path, centre: Path, payer: Path) -> list[str]:
+    own = ["--receipts", str(payer), "--tariff", str(payer / TARIFF)]
+    return ["invoice", "verify", str(file), *own, "--trust", str(centre / "trust.bundle")]
 
 
 def _show_forgery(console: Console, play: Play, data: Path, centre: Path, payer: Path) -> None:
     """One fee changed in a copy, signed by the centre's own key: the payer's check names the request."""
-    place = data / FORGED
-    at_us = play.month_times.invoice_us
-    forged = forge_invoice(centre, _file(centre / "settlement" / play.month / OPERATOR), place, at_us=at_us)
-    verdict = _verdict(place, centre, payer)
-    named = [each for each in verdict.findings if each.request_id == forged.request_id.hex()]
-    if verdict.sound or not named:
-        raise click.ClickException(f"{forged.file}: a changed fee was not found")
+    file = _file(centre / SETTLEMENT / play.month / OPERATOR)
+    forged = forge_invoice(centre, file, data / FORGED, at_us=play.month_times.invoice_us)
+    said = _run(_check(forged.file, centre, payer), wanted=1)
+    if forged.request_id.hex() not in said:
+        raise click.ClickException(f"{forged.file}: a changed fee was not found:\n{said}")
     console.print(
-        f"[green]✓[/] 写しの1件を {forged.yen_before}円から{forged.yen_now}円に変え、センターの鍵で署名しても検出します"
-        f" one fee changed in a copy, signed by the centre itself, is caught:\n"
-        f"  {named[0].fault.value}  {named[0].request_id}  {named[0].detail}",
+        f"[green]✓[/] 写しの1件を{forged.yen_before}円から{forged.yen_now}円に変え、センターの鍵で署名しても検出します"
+        "\n  one fee changed in a copy, signed with the centre's own key, is found:",
         highlight=False,
     )
+    console.print(said, highlight=False, style="dim")
+
+
+def _fetch(console: Console, play: Play, data: Path, service: Path) -> list[tuple[Path, Path, Path]]:
+    """All parties get their documents over their lines. Returns: each payer's invoice, its centre and the payer."""
+    relay, ministry = service / "operator" / "relay", data / DESK
+    for said in trio.run(_over_the_lines, play, data, service):
+        console.print(f"[green]✓[/] {said}", highlight=False)
+    return [
+        (_file(relay / PAPERS / play.month), service / "centre", relay),
+        (_file(ministry / PAPERS / play.quarter), data, ministry),
+    ]
+
+
+async def _over_the_lines(play: Play, data: Path, service: Path) -> list[str]:
+    """What came over which line. The services run for as long as it takes, and are ended."""
+    relay, ministry = service / "operator" / "relay", data / DESK
+    said = []
+    async with running_service(service):
+        words = ["papers", play.month, "--data", str(relay), "--out", str(relay / PAPERS)]
+        said.append(_fetched("relay", words, await _ran(["relay", *words])))
+        said += [await _claim(service / "municipalities" / town.code, play.month, town.name_ja) for town in TOWNS]
+    configuration = read_configuration(data)
+    configuration.line = msgspec.structs.replace(configuration.line, listen="127.0.0.1:0")
+    async with (
+        supervisor.database(configuration) as dsns,
+        supervisor.running_gateway(configuration, dsns, log_file=data / "gateway.log") as gateway,
+    ):
+        words = ["papers", play.quarter, "--data", str(ministry), "--out", str(ministry / PAPERS)]
+        said.append(_fetched("ministry", words, await _ran(["ministry", *words, "--line-port", str(gateway.port)])))
+    return said
+
+
+def _fetched(party: str, words: list[str], lines: str) -> str:
+    count = len(lines.splitlines())
+    return f"回線で書類{count}件を受け取りました / {count} documents fetched: sekisho {party} {' '.join(words[:2])}"
+
+
+async def _claim(town: Path, month: str, name: str) -> str:
+    """A municipality's signed claim, once the centre brought its confirmed data and asked for it."""
+    for _ in range(CLAIM_TRIES):
+        lines = (await _ran(["municipality", "settlement", month, "--data", str(town), "--json"])).splitlines()
+        found = [json.loads(line) for line in lines]
+        claims = [each for each in found if each.get("claim")]
+        if claims:
+            yen = f"{claims[0]['claim_yen']:,}"
+            return (
+                f"{name}: 確定データが届き、自らの記録と一致し、署名した請求書 {yen}円 を返しました"
+                f" / its confirmed data came, agree with its own reports, and it claims {yen} yen, signed"
+            )
+        await trio.sleep(0.5)
+    raise click.ClickException(f"{name} has made no claim; see {town}.log and `sekisho municipality settlement`")
 
 
 def _verify_ledger(console: Console, place: Path) -> None:
-    done = trio.run(_run, ["ledger", "verify", "--data", str(place)])
-    console.print(f"[green]✓[/] 台帳を検証しました ledger verified: {place}\n  {done.splitlines()[0]}", highlight=False)
+    said = _run(["ledger", "verify", "--data", str(place)])
+    console.print(f"[green]✓[/] 台帳を検証しました / ledger verified: {said.splitlines()[0]}", highlight=False)
+    said = _run(["settle", "verify", "--data", str(place)])
+    console.print(f"[green]✓[/] 精算を検証しました / settlement verified: {said.splitlines()[0]}", highlight=False)
 
 
-async def _run(arguments: list[str]) -> str:
+def _run(arguments: list[str], *, wanted: int = 0) -> str:
+    return trio.run(lambda: _ran(arguments, wanted=wanted))
+
+
+async def _ran(arguments: list[str], *, wanted: int = 0) -> str:
+    """What a command of ours says, as a person would start it. Raises: click.ClickException for another status."""
     done = await trio.run_process(
         [sys.executable, "-m", "gateway.cli", *arguments], capture_stdout=True, capture_stderr=True, check=False
     )
-    said = (done.stdout + done.stderr).decode(errors="replace").strip()
-    if done.returncode:
-        raise click.ClickException(f"sekisho {' '.join(arguments)}:\n{said}")
+    said = (done.stdout + done.stderr).decode(errors="replace").rstrip()
+    if done.returncode != wanted:
+        raise click.ClickException(f"sekisho {' '.join(arguments)} ended with {done.returncode}:\n{said}")
     return said
 
 
 def _describe(console: Console, play: Play, data: Path, centre: Path, payer: Path) -> None:
     console.print("\n[bold]書類 / documents[/]")
-    for place in (centre / "settlement" / play.month, data / "settlement" / play.quarter):
+    for place in (centre / SETTLEMENT / play.month, data / SETTLEMENT / play.quarter):
         for pdf in sorted(place.glob("*/*.pdf")):
             console.print(f"  {pdf}", highlight=False, soft_wrap=True)
     console.print("\n[bold]次に / try next[/]")
@@ -219,6 +272,6 @@ def _describe(console: Console, play: Play, data: Path, centre: Path, payer: Pat
         f"sekisho settle status {play.month} --data {centre}",
         f"sekisho settle status {play.quarter} --data {data}",
         f"sekisho ledger verify --data {centre}",
-        f"sekisho relay report --data {payer} --period {play.month}",
+        f"sekisho invoice verify {_file(payer / PAPERS / play.month)} --receipts {payer} --trust {centre}/trust.bundle",
     ):
         console.print(f"  {line}", highlight=False, soft_wrap=True)

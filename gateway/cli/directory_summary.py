@@ -90,5 +90,5 @@ def menu(shown: Menu) -> str:
         closed = CATALOGUE[Outcome(offer.closed)].ja if offer.closed else "取扱中"
         rows.append(f"  {named.ja} / {named.en}  {offer.fee_yen}円 {offer.copies_max}通まで  {options}  {closed}")
         rows.append(f"    {offer.hours_ja} / {offer.hours_en}")
-    rows += [f"  {notice}" for notice in (shown.notice_ja, shown.notice_en) if notice]
+    rows += [f"  {line}" for notice in (shown.notice_ja, shown.notice_en) for line in notice.splitlines()]
     return "\n".join(rows)

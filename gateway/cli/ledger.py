@@ -1,11 +1,11 @@
-"""`sekisho ledger`: verify a ledger, rebuild what people query of it."""
+"""`sekisho ledger`: verify a ledger, rebuild what people query of it, export a period for auditors."""
 
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import click
 import msgspec
@@ -17,9 +17,15 @@ from gateway.ledger.errors import LedgerError
 from gateway.ledger.findings import Report
 from gateway.ledger.projection import project_all, rebuild
 from gateway.ledger.verification import NoteNotBelieved, read_note, verify_ledger
+from gateway.settlement.errors import SettlementError
+from gateway.settlement.export import export, window_of
+from gateway.settlement.periods import period
+from gateway.settlement.windows import Window
 from gateway.store.errors import StoreError
 from gateway.store.ledger_audit import AUDIT_CONNECTIONS, AUDIT_SESSION, open_reader
 from gateway.store.pool import Database, open_database
+from gateway.store.settlement import open_settlement
+from gateway.store.settlement_acts import ActStore
 from protocol.checkpoint import NOTE_BYTES_MAX, Checkpoint
 from protocol.trust import BUNDLE_BYTES_MAX, Trust, TrustError, decode_trust
 
@@ -32,12 +38,13 @@ _dsn = click.option(
 
 @click.group(name="ledger")
 def command() -> None:
-    """Verify the ledger, and rebuild the projection of it.
+    """Verify the ledger, rebuild the projection of it, export a period.
 
     \b
     Example:
       sekisho ledger verify --data sekisho-demo
       sekisho ledger verify --dsn postgresql://... --trust trust.bundle --checkpoint kept.note
+      sekisho ledger export 2026-10 --data sekisho-demo --out 2026-10.csv
     """
 
 
@@ -101,6 +108,40 @@ def project(dsn: str | None, data: Path | None, *, anew: bool) -> None:
     click.echo(f"{blocks} blocks projected")
 
 
+@command.command("export")
+@click.argument("of", metavar="PERIOD")
+@_dsn
+@data_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file in place of standard output.")
+def export_period(of: str, dsn: str | None, data: Path | None, out: Path | None) -> None:
+    """Write every booking of PERIOD as CSV (UTF-8 with BOM) for auditors; all totals follow from it alone.
+
+    A frozen period is as its freeze left it, whatever came later. PERIOD is a month (2026-10) or a quarter of a fiscal
+    year (2026-Q3). Import the file into a table `export` of any database; the cells of the statement are then
+
+    
+      SELECT party, counterparty, matter, store,
+             COUNT(*), SUM(copies), SUM(yen), SUM(commission), SUM(yen - commission)
+      FROM export GROUP BY party, counterparty, matter, store;
+    """
+    span = period(of)
+
+    async def run(database: Database) -> Window:
+        settle_collector()
+        acts = [row.act for row in await ActStore(database).acts()]
+        async with open_settlement(database) as reader:
+            window = await window_of(reader, acts, span)
+            with _written(out) as file:
+                async for piece in export(reader, window):
+                    file.write(piece)
+        return window
+
+    with _reported(), reached(dsn, data) as place:
+        window = _with_database(run, place, statement_ms=0)
+    state = "open" if window.cut is None else "frozen"
+    click.echo(f"{span.text} ({state}) in {out or 'standard output'}", err=True)
+
+
 class _Progress:
     """One line on a terminal, renewed a few times a second."""
 
@@ -160,6 +201,24 @@ def _read(path: Path, bytes_max: int) -> bytes:
         raise click.ClickException(f"{path} cannot be read: {error.strerror}; name a file that can") from error
 
 
+@contextmanager
+def _written(path: Path | None) -> Iterator[IO[bytes]]:
+    """A file that appears when it is whole, or standard output. Raises: click.ClickException when it cannot be had."""
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}; name another --out") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def _with_database(run: Callable[[Database], Awaitable[T]], dsn: str, *, statement_ms: int = 600_000) -> T:
     async def connected() -> T:
         async with open_database(
@@ -182,5 +241,5 @@ def _with_database(run: Callable[[Database], Awaitable[T]], dsn: str, *, stateme
 def _reported() -> Iterator[None]:
     try:
         yield
-    except (StoreError, LedgerError) as error:
+    except (StoreError, LedgerError, SettlementError) as error:
         raise click.ClickException(str(error)) from error

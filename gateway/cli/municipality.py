@@ -9,6 +9,7 @@ import click
 import msgspec
 import trio
 
+from gateway.cli.municipality_settlement import settlement
 from gateway.cli.receipt import jst
 from gateway.collector import settle_collector
 from gateway.ops.logs import configure_logging
@@ -50,6 +51,9 @@ def command() -> None:
       sekisho municipality card add --data mihon --card jpki/cards/taro.card --resident 0
       sekisho municipality serve --data mihon
     """
+
+
+command.add_command(settlement)
 
 
 @command.command()

@@ -219,7 +219,7 @@ def _result_json(found: Reconciled, kept: Kept) -> str:
 def _summary(found: Reconciled, kept: Kept) -> str:
     result = kept.reconciliation
     count = len(result.differences)
-    verdict = "一致 / agreed" if result.agreed else f"不一致 {count}件 / {count} differences"
+    verdict = "一致 / agreed" if result.agreed else f"不一致 {count}件 / differences: {count}"
     money = f"{result.ours.copies}通 {result.ours.yen:,}円, commission {result.ours.commission:,}円"
     compared = f"{found.transactions} transactions, {found.adjustments} adjustments"
     sent = "送信済み / sent" if kept.sent else "未送信 / not sent"

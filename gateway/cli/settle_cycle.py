@@ -9,9 +9,8 @@ from typing import Final
 import click
 import msgspec
 
-from gateway.app.settling import SETTLEMENT
 from gateway.cli.centre import data_needed, dsn_option
-from gateway.cli.settle_desk import at_desk, read, show, who
+from gateway.cli.settle_desk import at_desk, documents_of, read, show, who
 from gateway.settlement import conduct
 from gateway.settlement.checking import Checked, check_settlement
 from gateway.settlement.conduct import Desk, Person
@@ -42,7 +41,7 @@ def disclose(
     """
     person = Person(by=by, second=second, ground=ground)
     acts = at_desk(data, dsn, lambda desk: conduct.disclose(desk, period, person, again=again))
-    show(acts, as_json=as_json, place=data / SETTLEMENT / period)
+    show(acts, as_json=as_json, place=documents_of(data, period))
 
 
 @click.command()
@@ -84,7 +83,7 @@ def accept(
     acts = at_desk(data, dsn, work)
     if not acts and not as_json:
         click.echo(f"{party}: 差異なし / it agreed, there is nothing to answer")
-    show(acts, as_json=as_json, place=data / SETTLEMENT / period)
+    show(acts, as_json=as_json, place=documents_of(data, period))
 
 
 @click.command()
@@ -103,7 +102,7 @@ def confirm(period: str, data: Path, dsn: str | None, *, by: str, ground: str, s
     async def work(desk: Desk) -> list[Act]:
         return [await conduct.confirm(desk, period, person)]
 
-    show(at_desk(data, dsn, work), as_json=as_json, place=data / SETTLEMENT / period)
+    show(at_desk(data, dsn, work), as_json=as_json, place=documents_of(data, period))
 
 
 @click.command()
@@ -131,7 +130,7 @@ def invoice(
     person = Person(by=by, second=second, ground=ground)
     day = None if received is None else received.date()
     acts = at_desk(data, dsn, lambda desk: conduct.invoice(desk, period, person, received=day))
-    show(acts, as_json=as_json, place=data / SETTLEMENT / period)
+    show(acts, as_json=as_json, place=documents_of(data, period))
 
 
 @click.command()
@@ -169,7 +168,7 @@ def pay(
     async def work(desk: Desk) -> list[Act]:
         return [await conduct.pay(desk, period, party, person, day=day.date(), yen=yen, claim=claim, again=again)]
 
-    show(at_desk(data, dsn, work), as_json=as_json, place=data / SETTLEMENT / period)
+    show(at_desk(data, dsn, work), as_json=as_json, place=documents_of(data, period))
 
 
 @click.command()

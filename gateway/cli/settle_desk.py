@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from gateway.app.settling import CONNECTIONS, desk_of
+from gateway.app.settling import CONNECTIONS, SETTLEMENT, desk_of
 from gateway.cli.centre import Centre, in_centre, now_us
 from gateway.settlement.conduct import Desk
 from protocol.act import Act, ActKind
@@ -42,7 +42,7 @@ def at_desk(data: Path, dsn: str | None, work: Callable[[Desk], Awaitable[T]]) -
 
 
 def show(acts: Iterable[Act], *, as_json: bool, place: Path | None = None) -> None:
-    """Acts as lines, or as JSON; then where their documents are."""
+    """Acts as lines, or as JSON; then the place of their documents, if there are any."""
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode([shown(each) for each in acts])).decode())
         return
@@ -50,8 +50,13 @@ def show(acts: Iterable[Act], *, as_json: bool, place: Path | None = None) -> No
         forced = f"  (+ {each.second}: {each.ground})" if each.second else ""
         party = each.party or "全体 / all"
         click.echo(f"{each.day}  {ActKind(each.kind).name}  {each.period}  {party}  {each.yen:,}円  {each.by}{forced}")
-    if place is not None:
-        click.echo(f"{place}")
+    if place is not None and place.exists():
+        click.echo(str(place))
+
+
+def documents_of(data: Path, period: str) -> Path:
+    """Where the documents of a period are written."""
+    return data / SETTLEMENT / period.replace("/", "_")
 
 
 def shown(act: Act) -> dict[str, Any]:

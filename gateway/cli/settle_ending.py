@@ -8,9 +8,8 @@ from typing import Final
 import click
 import msgspec
 
-from gateway.app.settling import SETTLEMENT
 from gateway.cli.centre import data_needed, dsn_option
-from gateway.cli.settle_desk import at_desk, by_option, echo, read, show, shown, who
+from gateway.cli.settle_desk import at_desk, by_option, documents_of, echo, read, show, shown, who
 from gateway.settlement import conduct_ending
 from gateway.settlement.conduct import Desk, Person
 from gateway.settlement.ending import CLAUSES, Account
@@ -120,7 +119,7 @@ def final_account(
         return
     click.echo("\n".join(account_lines(made)))
     if act is not None:
-        show([act], as_json=False, place=data / SETTLEMENT / made.term.replace("/", "_") / party)
+        show([act], as_json=False, place=documents_of(data, made.term) / party)
 
 
 @click.command("hand-over")
@@ -132,9 +131,10 @@ def final_account(
 @by_option
 @_json
 def hand_over_(out: Path, data: Path, dsn: str | None, *, party: str, contract: str, by: str, as_json: bool) -> None:
-    """Write a contract's hand-over package into the new directory OUT, and read it back.
+    """Write a contract's hand-over package into the new directory OUT.
 
-    It needs the final account. Made again, with nothing done since, it is the same to the byte.
+    It needs the final account, and is read back before it is recorded. Made again, with nothing done since, it is the
+    same to the byte.
 
     Example: sekisho settle hand-over package --data centre --party cvs-dev
     """
@@ -144,8 +144,10 @@ def hand_over_(out: Path, data: Path, dsn: str | None, *, party: str, contract: 
         act, _ = await hand_over(desk, party, Person(by=by), out=out, trust=trust, contract=contract)
         return act
 
-    act = at_desk(data, dsn, work)
-    check_package(out, trust)
+    try:
+        act = at_desk(data, dsn, work)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or out}: {error.strerror or error}") from error
     show([act], as_json=as_json, place=out)
 
 
@@ -158,7 +160,11 @@ def check_package_(directory: Path, *, trust_file: Path, as_json: bool) -> None:
 
     Example: sekisho settle check-package package --trust trust.bundle
     """
-    found = check_package(directory, _trust(trust_file))
+    trust = _trust(trust_file)
+    try:
+        found = check_package(directory, trust)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or directory}: {error.strerror or error}") from error
     manifest = found.manifest
     if as_json:
         echo(

@@ -48,7 +48,7 @@ def _window(opening: Window | None) -> tuple[str, str]:
 
 
 def stops_ahead(document: Document, place: Municipality, at_us: int) -> tuple[str, str]:
-    """What stops now or within AHEAD_DAYS, by when it begins; as much of it as fits; empty when nothing does."""
+    """What stops now or within AHEAD_DAYS, by when it begins; as much of it as fits, a line for each."""
     said: list[tuple[int, str, str]] = []
     left = AHEAD_BYTES_MAX
     for each in sorted(_ahead(document, place, at_us))[:AHEAD_MAX]:
@@ -56,7 +56,7 @@ def stops_ahead(document: Document, place: Municipality, at_us: int) -> tuple[st
         if left < 0:
             break
         said.append(each)
-    return "。".join(ja for _, ja, _ in said), ". ".join(en for _, _, en in said)
+    return "\n".join(ja for _, ja, _ in said), "\n".join(en for _, _, en in said)
 
 
 def _ahead(document: Document, place: Municipality, at_us: int) -> Iterator[tuple[int, str, str]]:

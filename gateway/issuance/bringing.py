@@ -21,6 +21,7 @@ from gateway.issuance.errors import MunicipalityAway
 from gateway.issuance.incidents import IncidentKind, Incidents
 from gateway.issuance.municipalities import Client, Municipalities
 from gateway.store.errors import StoreError
+from gateway.store.issuance_reports import ReportStore
 from gateway.store.pool import Database
 from gateway.store.settlement_acts import DocumentRow, DocumentStore
 from gateway.store.settlement_lines import BringingStore, ClaimRow, become_bringer
@@ -49,6 +50,8 @@ ASK_AGAIN_S: Final = 60.0
 """A municipality that has no claim yet is asked again after so long."""
 BACKOFF_S_FIRST: Final = 1.0
 BACKOFF_S_MAX: Final = 60.0
+REPORTS_S: Final = 600.0
+"""A statement waits so long for reports that are still on their way, with which the municipality compares it."""
 AT_ONCE: Final = 16
 """Municipalities that are visited at the same time."""
 _WINDOW_BYTES: Final = CONFIRMED_AT_ONCE * CONFIRMED_PART_BYTES
@@ -77,6 +80,7 @@ class Bringer:
         self._database = database
         self._store = BringingStore(database)
         self._documents = DocumentStore(database)
+        self._reports = ReportStore(database)
         self._directory = directory
         self._municipalities = municipalities
         self._incidents = incidents
@@ -87,6 +91,7 @@ class Bringer:
         self._backoff_s: dict[str, float] = {}
         self._not_before: dict[str, float] = {}
         self._ask_after: dict[tuple[str, str], float] = {}
+        self._held_since: dict[str, float] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -112,7 +117,16 @@ class Bringer:
         parties = list(places)
         wanted = {row.party for row in await self._to_bring(parties)}
         wanted |= {party for party, _ in await self._to_ask(parties)}
-        return [places[party] for party in parties if party in wanted]
+        reported_to = set(await self._reports.waiting()) if wanted else set()
+        return [places[party] for party in parties if party in wanted and self._told_all(places[party], reported_to)]
+
+    def _told_all(self, place: Municipality, waiting: set[str]) -> bool:
+        """Whether it has every report, or has been waited for long enough."""
+        if place.code not in waiting:
+            self._held_since.pop(place.code, None)
+            return True
+        now = trio.current_time()
+        return now - self._held_since.setdefault(place.code, now) > REPORTS_S
 
     async def _to_bring(self, parties: list[str]) -> list[DocumentRow]:
         now_us = self._now_us()
@@ -153,7 +167,7 @@ class Bringer:
             kept = await self._window(client, place, paper, first)
             if kept.whole:
                 await self._store.brought(row.id, self._now_us())
-                log.info("paper_brought", municipality=place.code, period=row.period)
+                log.info("paper_brought", municipality=place.code, bytes=row.size)
                 return
             after = max(first + CONFIRMED_AT_ONCE, kept.parts - kept.parts % CONFIRMED_AT_ONCE)
             if after >= count or kept.parts < min(first + CONFIRMED_AT_ONCE, count):
@@ -190,7 +204,7 @@ class Bringer:
         if row is None:
             await self._refused(place, IncidentKind.CLAIM_REFUSED, period)
         await self._store.receive(row)
-        log.info("claim_received", municipality=place.code, period=period)
+        log.info("claim_received", municipality=place.code)
 
     async def _refused(self, place: Municipality, kind: IncidentKind, detail: str) -> NoReturn:
         """An incident, opened once for each thing refused however often it is tried. Raises: _Stopped."""

@@ -31,6 +31,8 @@ from protocol.papers import Reconcile, ReconcilePart
 BY_CHARS_MAX: Final = 100
 RECORDED_S_MAX: Final = 30.0
 """How long an answer is waited for under the lock; whatever happened to it by then is the line's own matter."""
+DOUBT_S_MAX: Final = 5.0
+"""How long the lock is held for a block of which nobody knows whether it stands."""
 LOOK_S: Final = 0.005
 _JST: Final = dt.timezone(dt.timedelta(hours=9))
 
@@ -69,6 +71,8 @@ class Reconciler:
             with trio.move_on_after(RECORDED_S_MAX):
                 while not asked.done:  # noqa: ASYNC110 - it has no event of its own
                     await trio.sleep(LOOK_S)
+            if isinstance(decided, Act) and asked.recording:
+                await self._until_it_stands(decided)
         if not body.reconciliation:
             await self._parts.drop(asked.party)
         return Outcome.PENDING  # told only when it is not known whether it stands
@@ -80,6 +84,12 @@ class Reconciler:
         except DisclosureError:
             return ()
         return await ActStore(self._database).acts(period=period)
+
+    async def _until_it_stands(self, act: Act) -> None:
+        """Who asked may have been told PENDING: the lock is held until the block is durable, or hardly will be."""
+        with trio.move_on_after(DOUBT_S_MAX):
+            while not await ActStore(self._database).stands(act.key):  # noqa: ASYNC110 - other processes write it
+                await trio.sleep(LOOK_S)
 
     def _final(self, asked: Asked, decided: Act | Reconciliation, now_us: int) -> Recorded:
         return self._ground.free(

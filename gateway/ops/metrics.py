@@ -179,6 +179,16 @@ class Metrics(ProcessMetrics):
             "livemin",
         )
 
+        self._card_responder = (
+            self._gauge(
+                "sekisho_card_responder_up",
+                "0 while a worker's last question about a card had no answer of the OCSP responder that counts",
+                "livemin",
+            )
+            if role == "certificate"
+            else None
+        )
+
     def observe_requests(self, requests: Iterable[tuple[int, int, int]]) -> None:
         """Count the requests released with a block: (operation, outcome, duration in microseconds) each.
 
@@ -229,6 +239,11 @@ class Metrics(ProcessMetrics):
     def set_good_until(self, at_s: float) -> None:
         """From then on (seconds since 1970) no line gets in or stands, unless newer files are taken over."""
         self._good_until.set(at_s)
+
+    def set_card_responder(self, *, up: bool) -> None:
+        """Whether the cards' OCSP responder answers; an inquiry centre has no cards and shows nothing."""
+        if self._card_responder is not None:
+            self._card_responder.set(up)
 
     def _tally(self, operation: int, outcome: int) -> _Tally:
         tally = self._tally_of[self._operation_of.get(operation, UNKNOWN), self._outcome_of.get(outcome, UNKNOWN)]

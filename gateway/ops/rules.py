@@ -166,6 +166,14 @@ _STATES: Final = Group(
             en="The line certificate or a revocation list ends within two days: then every line closes",
         ),
         _state(
+            "SekishoCardResponderDown",
+            expr="sekisho_card_responder_up == 0",
+            pending="2m",
+            severity="page",
+            ja="カードの失効確認 (OCSP) に応答がありません。失効リストが24時間より古くなると全カードを断ります",
+            en="The cards' OCSP responder does not answer: once the list is 24 hours old, every card is refused",
+        ),
+        _state(
             "SekishoBusy",
             expr=(
                 'sum(rate(sekisho_requests_total{outcome="busy"}[10m]))\n'

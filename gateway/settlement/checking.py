@@ -167,7 +167,7 @@ async def _amounts(
     """A frozen period against the ledger: its sum, its documents, and that both sides' documents come to it."""
     window = desk.window(of, cut=states.cut(acts, of.text), previous=states.previous_cut(acts, of))
     statement = await read_statement(reader, window)
-    frozen = states.frozen(acts, of.text)
+    freeze, frozen = states.freeze(acts, of), states.frozen(acts, of.text)
     if frozen is not None and frozen.yen != statement.net.due_yen:
         text = f"{frozen.yen:,} yen were frozen, the ledger has {statement.net.due_yen:,}"
         yield Finding(code="frozen-sum", where=of.text, text=text)
@@ -197,7 +197,7 @@ async def _amounts(
             act = by_key[draft.side.key]
             number = facts.issued(act).number
             try:
-                signed = await document_of(desk, reader, draft, act, frozen_us=0 if frozen is None else frozen.at_us)
+                signed = await document_of(desk, reader, draft, act, freeze)
                 if trust is not None:
                     verify_invoice(signed, trust)
             except SettlementError as error:

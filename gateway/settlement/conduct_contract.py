@@ -15,6 +15,7 @@ import msgspec
 from gateway.settlement import facts, states
 from gateway.settlement.admission import Person, admit, check_person
 from gateway.settlement.claims_received import flat_yen, receive
+from gateway.settlement.conduct_receipts import put_interest_receipt
 from gateway.settlement.contract_facts import Inspected, Reckoned, facts_of
 from gateway.settlement.desk import Desk, of_period
 from gateway.settlement.errors import ActStands, GivenInvalid, SettlementError
@@ -210,9 +211,9 @@ async def pay_interest(
     paid = paid_on(acts, place)
     for each in acts:
         if each.kind == ActKind.PAID and each.key[:4] == place and each.day == str(day) and yen in (None, each.yen):
+            await put_interest_receipt(desk, each, late.delays)
             return each
-    waived = {each.turn for each in late.delays if each.waived is not None}
-    owed = sum(each.asked.yen for each in late.delays if each.asked is not None and each.turn not in waived)
+    owed = sum(each.asked.yen for each in late.delays if each.asked is not None and each.waived is None)
     left = owed - late.interest_paid_yen
     amount = left if yen is None else yen
     if not 0 < amount <= left:
@@ -234,6 +235,7 @@ async def pay_interest(
         at_us=desk.now_us,
     )
     await desk.write([act], seen=of_period(acts, span.text), of=span.text)
+    await put_interest_receipt(desk, act, late.delays)
     return act
 
 

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from datetime import date
 from typing import ClassVar
 
-import msgspec
-
 from gateway.settlement.admission import Person, admit, check_person
 from gateway.settlement.conduct_contract import contract_with, debts_with, invoice_of
 from gateway.settlement.contract_facts import Accounted, facts_of
@@ -20,15 +18,16 @@ from gateway.settlement.ending import (
     account,
     account_act,
     account_bytes,
+    billed,
     contract_term,
     obstacles_to,
     unbilled,
     unclaimed,
+    whole_periods,
 )
 from gateway.settlement.errors import ActStands, SettlementError
-from gateway.settlement.paper import Paper
-from gateway.settlement.papers.figures import to_json
-from gateway.settlement.periods import Period, last_of_month, shift_months, term
+from gateway.settlement.papers.account import account_papers
+from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_statement
 from gateway.settlement.shelving import open_shelf
 from gateway.settlement.statements import Statement
@@ -139,7 +138,7 @@ async def account_of(
         over,
         await debts_with(desk, contract, party, acts),
         acts,
-        unbilled=unbilled(whole.net, await _billed(desk, contract, party, acts)),
+        unbilled=unbilled(whole.net, await _billed(desk, contract, party, over, acts)),
         unclaimed=unclaimed(contract, party, over, acts),
         day=day,
     )
@@ -170,12 +169,8 @@ async def standing_account(
 
 
 def window_over(desk: Desk, over: Period) -> Window:
-    """The whole periods that a term touches, as the ledger has them now: months of deposit, or quarters."""
-    months = 0 if desk.by_deposit else (over.first.month - 1) % 3
-    first = shift_months(over.first, -months)
-    rest = 0 if desk.by_deposit else 2 - (over.last.month - 1) % 3
-    end = shift_months(over.last, rest)
-    return Window(term(first, last_of_month(end.year, end.month)), None, None, desk.by_deposit)
+    """A term as the ledger has it now."""
+    return Window(whole_periods(over, by_month=desk.by_deposit), None, None, desk.by_deposit)
 
 
 def own(contract: Contract, party: str, statement: Statement) -> Statement:
@@ -188,16 +183,15 @@ def own(contract: Contract, party: str, statement: Statement) -> Statement:
 async def _shelve(desk: Desk, made: Account, act: Act) -> None:
     """Lay the account ready for the party."""
     shelf = await open_shelf(desk, made.term, made.party)
-    name = "final-account" + (f"-{act.turn + 1}" if act.turn else "") + ".json"
-    data = to_json(msgspec.to_builtins(made))
-    await shelf.put(Paper(name=name, media="application/json", data=data), made_us=act.at_us)
+    for paper in account_papers(act, made, names=desk.names):
+        await shelf.put(paper, made_us=act.at_us)
     await shelf.write_files()
 
 
-async def _billed(desk: Desk, contract: Contract, party: str, acts: Sequence[Act]) -> list[Amount]:
-    kinds = {ActKind.INVOICED, ActKind.RELEASED}
+async def _billed(desk: Desk, contract: Contract, party: str, over: Period, acts: Sequence[Act]) -> list[Amount]:
+    whole = whole_periods(over, by_month=desk.by_deposit)
     return [
-        (await invoice_of(desk, act)).net
+        billed(await invoice_of(desk, act), whole)
         for act in acts
-        if act.kind in kinds and (act.contract, act.party) == (contract.reference, party)
+        if act.kind in {ActKind.INVOICED, ActKind.RELEASED} and (act.contract, act.party) == (contract.reference, party)
     ]

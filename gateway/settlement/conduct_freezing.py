@@ -22,8 +22,11 @@ from gateway.settlement.obstacles import (
     not_agreed,
     without_contract,
 )
+from gateway.settlement.papers import statement_papers
+from gateway.settlement.papers.statement import number_of
 from gateway.settlement.periods import Period, term
 from gateway.settlement.reading import read_cut, read_statement
+from gateway.settlement.shelving import open_shelf
 from gateway.settlement.sides import shares
 from gateway.settlement.statements import Statement
 from gateway.settlement.states import Acts
@@ -46,6 +49,7 @@ async def confirm(desk: Desk, period: str, person: Person) -> Act:
     check_person(person)
     of, acts = desk.period(period), await desk.acts()
     act = states.frozen(acts, of.text) or await freeze(desk, of, acts, person)
+    await put_statement(desk, of, acts, act)
     await release(desk, of, act)
     return act
 
@@ -88,6 +92,18 @@ async def freeze(desk: Desk, of: Period, acts: Acts, person: Person) -> Act:
     )
     await desk.write([act], seen=acts, of=None)  # freezes are in order: none may slip in between
     return act
+
+
+async def put_statement(desk: Desk, of: Period, acts: Acts, frozen: Act) -> None:
+    """Put the statement of the whole period for the centre's own books, unless it stands. Raises: as confirm."""
+    shelf = await open_shelf(desk, of.text, desk.centre)
+    if not shelf.has(f"{number_of(desk.role, of.text)}.pdf"):
+        async with desk.reading() as reader:
+            window = desk.window(of, cut=facts.cut_of(frozen), previous=states.previous_cut(acts, of))
+            statement = await read_statement(reader, window)
+        for paper in statement_papers(statement, frozen=frozen, role=desk.role, names=desk.names):
+            await shelf.put(paper, made_us=frozen.at_us)
+    await shelf.write_files()
 
 
 async def release(desk: Desk, of: Period, frozen: Act) -> None:

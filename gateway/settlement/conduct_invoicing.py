@@ -7,7 +7,7 @@ from datetime import date
 
 from gateway.settlement import states
 from gateway.settlement.admission import Person, check_person
-from gateway.settlement.conduct_freezing import freeze
+from gateway.settlement.conduct_freezing import freeze, put_statement
 from gateway.settlement.conduct_issuing import issue
 from gateway.settlement.desk import Desk
 from protocol.act import Act, ActKind
@@ -23,6 +23,7 @@ async def invoice(desk: Desk, period: str, person: Person, *, received: date | N
     check_person(person)
     of, acts = desk.period(period), await desk.acts()
     sides = desk.claiming(of)
-    if states.frozen(acts, of.text) is None and not desk.by_deposit:
-        await freeze(desk, of, acts, person)
+    if not desk.by_deposit:
+        frozen = states.frozen(acts, of.text) or await freeze(desk, of, acts, person)
+        await put_statement(desk, of, acts, frozen)
     return await issue(desk, of, sides, kind=ActKind.INVOICED, person=person, received=received)

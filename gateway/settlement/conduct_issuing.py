@@ -24,6 +24,7 @@ from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_statement
 from gateway.settlement.shelving import MEDIA, Shelf, open_shelf
 from gateway.settlement.sides import Side, shares
+from gateway.settlement.windows import Freeze
 from gateway.settlement.words import STEPS
 from gateway.store.settlement import SettlementReader
 from protocol.act import Act, ActKind
@@ -39,8 +40,7 @@ async def issue(
     """Issue a document for each of these sides that has business and none yet. Raises: as invoice."""
     acts = await desk.acts()
     obstacles = not_frozen(acts, of)
-    frozen = states.frozen(acts, of.text)
-    frozen_us = 0 if frozen is None else frozen.at_us
+    freeze = states.freeze(acts, of)
     standing = {_key(act): act for act in states.select(acts, kind, of.text)}
     new = [side for side in sides if side.key not in standing]
     if new and not obstacles and kind is ActKind.INVOICED:
@@ -70,12 +70,12 @@ async def issue(
             fresh = [draft for draft in drafts if draft.side.key not in standing]
             if fresh:
                 who = admit(kind.name.lower(), obstacles, person)
-                written = [await _act(desk, reader, of, draft, kind, who, received, frozen_us) for draft in fresh]
+                written = [await _act(desk, reader, of, draft, kind, who, received, freeze) for draft in fresh]
                 await desk.write(written, seen=of_period(acts, of.text), of=of.text)
                 standing |= {_key(act): act for act in written}
             for draft in drafts:
                 act = standing[draft.side.key]
-                signed = await document_of(desk, reader, draft, act, frozen_us=frozen_us)
+                signed = await document_of(desk, reader, draft, act, freeze)
                 await _shelve(desk, shelves[draft.side.party], draft, act, signed, bills[draft.side.key])
     for side in busy:
         await shelves[side.party].write_files()
@@ -105,7 +105,7 @@ async def _act(
     kind: ActKind,
     who: Person,
     received: date | None,
-    frozen_us: int,
+    freeze: Freeze,
 ) -> Act:
     """The act of a document that is issued now, with its signature."""
     side, day = draft.side, received or desk.today
@@ -123,7 +123,7 @@ async def _act(
         tax=side.claim.tax.rule,
         issued_us=desk.now_us,
     )
-    document = draft.invoice(heading, await checkpoint_of(reader, draft), frozen_us=frozen_us)
+    document = draft.invoice(heading, await checkpoint_of(reader, draft), freeze)
     key_id, signature = await desk.sign_invoice(to_sign(encode_invoice(document)))
     told = issued(document, received_on=str(day) if hangs else "", key_id=key_id, signature=signature)
     return Act(
@@ -142,8 +142,8 @@ async def _act(
     )
 
 
-async def document_of(desk: Desk, reader: SettlementReader, draft: Draft, act: Act, *, frozen_us: int) -> SignedInvoice:
-    """The document that an act stands for, made again from the ledger. frozen_us: when its period was frozen.
+async def document_of(desk: Desk, reader: SettlementReader, draft: Draft, act: Act, freeze: Freeze) -> SignedInvoice:
+    """The document that an act stands for, made again from the ledger. freeze: of its period.
 
     Raises: InvoiceContradicted, FactsContradicted, NotCovered; StoreError.
     """
@@ -161,7 +161,7 @@ async def document_of(desk: Desk, reader: SettlementReader, draft: Draft, act: A
         tax=said.tax,
         issued_us=act.at_us,
     )
-    return signed_again(draft.invoice(heading, await checkpoint_of(reader, draft), frozen_us=frozen_us), said)
+    return signed_again(draft.invoice(heading, await checkpoint_of(reader, draft), freeze), said)
 
 
 async def _shelve(

@@ -3,18 +3,22 @@
 from collections.abc import Iterator
 from datetime import date
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from gateway.settlement import facts, states
 from gateway.settlement.cycle import Step, StepDate
-from gateway.settlement.dates import Sense
+from gateway.settlement.dates import Due, Sense
 from gateway.settlement.desk import Desk
+from gateway.settlement.owing import due_at_once
 from gateway.settlement.periods import Period
 from gateway.settlement.sides import Side, sides
 from gateway.settlement.states import READY, Acts
 from gateway.settlement.words import STEPS
 from protocol.act import Act, ActKind
+
+_PAYMENTS: Final = frozenset({Step.PAYMENT, Step.MUNICIPAL_PAYMENT})
 
 
 class Stand(StrEnum):
@@ -100,7 +104,8 @@ def status_of(desk: Desk, of: Period, acts: Acts) -> Status:
 
 def _steps(desk: Desk, of: Period, acts: Acts, side: Side) -> Iterator[StepStand]:
     received = _received(acts, of, side)
-    for each in side.dates(of, desk.calendars, received=received).dates:
+    for ordinary in side.dates(of, desk.calendars, received=received).dates:
+        each = _at_once(ordinary, acts, of, side)
         done, detail, needed = _done(each.step, desk, of, acts, side)
         due = each.due
         ja, en = STEPS[each.step]
@@ -120,8 +125,20 @@ def _steps(desk: Desk, of: Period, acts: Acts, side: Side) -> Iterator[StepStand
             ground="" if done is None else done.ground,
             done_on="" if done is None else done.day,
             yen=0 if done is None else done.yen,
-            detail=detail,
+            detail=detail if each is ordinary else f"期限の利益喪失 / due at once  {detail}".rstrip(),
         )
+
+
+def _at_once(each: StepDate, acts: Acts, of: Period, side: Side) -> StepDate:
+    """A payment's date, earlier where the benefit of term was lost (gateway.settlement.owing)."""
+    demand = states.demand(acts, of.text, side.key) if each.step in _PAYMENTS else None
+    if demand is None:
+        return each
+    debtor = side.claim.payer if demand.yen >= 0 else side.claim.payee
+    day = due_at_once(acts, side.contract.reference, debtor, asked=date.fromisoformat(demand.act.day))
+    if day is None or (each.due is not None and each.due.deadline <= day):
+        return each
+    return StepDate(rule=each.rule, due=Due(day=day, nominal=day, rule=each.rule))
 
 
 def _stand(each: StepDate, today: date, *, done: bool, needed: bool) -> Stand:
@@ -156,7 +173,7 @@ def _done(step: Step, desk: Desk, of: Period, acts: Acts, side: Side) -> tuple[A
     if step is Step.MUNICIPAL_INVOICE:
         act = states.proper_claim(acts, of.text, key)
         return act, "", states.latest(acts, ActKind.RELEASED, of.text, side=key) is not None
-    if step in {Step.PAYMENT, Step.MUNICIPAL_PAYMENT}:
+    if step in _PAYMENTS:
         return _paid(acts, of, side)
     return None, "", False
 

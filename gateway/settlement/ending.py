@@ -22,9 +22,10 @@ from gateway.settlement.contract_facts import Accelerated, Accounted, facts_byte
 from gateway.settlement.errors import ActStands, GivenInvalid
 from gateway.settlement.overdue import Delay, delays
 from gateway.settlement.owing import Debt, claims_received, interest_claim, paid_on, party_in
-from gateway.settlement.periods import Period, PeriodKind, term
+from gateway.settlement.periods import Period, PeriodKind, last_of_month, period, shift_months, term
 from gateway.settlement.terms import Contract, PartyRole
 from protocol.act import Act, ActKind
+from protocol.invoice import Invoice
 from protocol.settlement import NOTHING, Amount
 
 CLAUSES: Final = {PartyRole.OPERATOR: ("000契19-2", 6), PartyRole.CENTRE: ("000契20-2", 5)}
@@ -197,6 +198,26 @@ def account(
         to_centre_yen=owed[True],
         from_centre_yen=owed[False],
     )
+
+
+def whole_periods(over: Period, *, by_month: bool) -> Period:
+    """The whole months, or quarters, that a term touches: a period is settled as a whole."""
+    before, after = (0, 0) if by_month else ((over.first.month - 1) % 3, 2 - (over.last.month - 1) % 3)
+    end = shift_months(over.last, after)
+    return term(shift_months(over.first, -before), last_of_month(end.year, end.month))
+
+
+def billed(invoice: Invoice, whole: Period) -> Amount:
+    """What an invoice has of a term's whole periods: all of one within them, and of a later one what it carries.
+
+    What came after a period was frozen is in the next invoice, though the contract had ended by then (DOMAIN A7).
+    """
+    if period(invoice.period).first <= whole.last:
+        return invoice.net
+    carried = NOTHING
+    for cell in invoice.cells:
+        carried += cell.carried
+    return carried
 
 
 def unbilled(of_term: Amount, invoiced: Iterable[Amount]) -> Amount:

@@ -14,10 +14,11 @@ from typing import ClassVar, Final
 import msgspec
 
 from gateway.settlement.contract_facts import Accounted, facts_of
-from gateway.settlement.ending import Account, account_bytes
+from gateway.settlement.ending import Account, account_bytes, billed, whole_periods
 from gateway.settlement.errors import SettlementError
 from gateway.settlement.facts import issued
 from gateway.settlement.package import Manifest, PackageInvalid, read_package
+from gateway.settlement.periods import period
 from protocol.act import Act, ActError, ActKind, act_commitment, decode_act
 from protocol.invoice import Invoice, InvoiceError, decode_signed, verify_invoice
 from protocol.ledger import Entry
@@ -62,11 +63,12 @@ def check_package(directory: Path, trust: Trust) -> Checked:
     invoices = tuple(_invoices(directory, names, acts, trust))
     account = _account(directory, acts) if ACCOUNT in names else None
     entries = _entries(directory)
-    billed = NOTHING if account is None else account.unbilled
+    whole = whole_periods(period(manifest.term), by_month=manifest.role == "certificate")
+    known = NOTHING if account is None else account.unbilled
     for invoice in invoices:
-        billed += invoice.net
-    if account is not None and entries != billed:
-        raise HandOverContradicted(LEDGER, f"its entries come to {entries}, invoices and what is unbilled to {billed}")
+        known += billed(invoice, whole)
+    if account is not None and entries != known:
+        raise HandOverContradicted(LEDGER, f"its entries come to {entries}, invoices and what is unbilled to {known}")
     return Checked(manifest=manifest, acts=acts, invoices=invoices, entries=entries, account=account)
 
 

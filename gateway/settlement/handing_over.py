@@ -13,17 +13,16 @@ Files are made from what stands, so a package made again is the same to the byte
 Memory: one batch of entries, one part of a document. Source: 000契21, 27; DOMAIN A9.
 """
 
-import hashlib
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from gateway.ledger.checkpointing import CheckpointProofs
-from gateway.settlement import sheet
+from gateway.settlement import facts, sheet
 from gateway.settlement.admission import Person, admit, check_person
 from gateway.settlement.conduct_contract import contract_with
 from gateway.settlement.conduct_ending import own, standing_account, window_over
@@ -32,7 +31,7 @@ from gateway.settlement.desk import Desk, of_period
 from gateway.settlement.ending import Account
 from gateway.settlement.errors import GivenInvalid
 from gateway.settlement.export import heading, lines
-from gateway.settlement.handed_over import ACCOUNT, ACTS, DOCUMENTS, LEDGER, TRUST
+from gateway.settlement.handed_over import ACCOUNT, ACTS, DOCUMENTS, LEDGER, TRUST, check_package
 from gateway.settlement.package import Manifest, Package, manifest_bytes, manifest_to_sign
 from gateway.settlement.papers.cells import amount_json, cells_csv, with_cells
 from gateway.settlement.papers.figures import to_json
@@ -52,29 +51,40 @@ from protocol.trust import Trust, encode_trust
 CHECKPOINT: Final = "checkpoint.note"
 
 
+class _Case(msgspec.Struct, frozen=True, kw_only=True):
+    """What a package is about. spans: its periods; acts: those in it; standing: of earlier packages of the term."""
+
+    contract: Contract
+    party: str
+    over: Period
+    spans: frozenset[str]
+    account: Account
+    acts: tuple[ActRow, ...]
+    standing: tuple[Act, ...]
+    trust: Trust
+
+
 async def hand_over(
     desk: Desk, party: str, person: Person, *, out: Path, trust: Trust, contract: str = ""
 ) -> tuple[Act, Manifest]:
     """Write the package of a contract that has its final account into a new directory, and record that it was made.
 
+    It is read back before it is recorded: one that does not hold together is not handed over.
+
     Returns: the act that stands, and the package's list. Raises: GivenInvalid (the directory exists), NoAccount,
-    AccountOvertaken, NotCovered; SettlementError, StoreError, OSError; what signing raises.
+    AccountOvertaken, NotCovered, HandOverContradicted; SettlementError, StoreError, OSError; what signing raises.
     """
     check_person(person)
     _require_new(out)
-    found = contract_with(desk, party, contract)
     rows = await ActStore(desk.database).acts()
-    account, upto, over = await standing_account(desk, found, party, [row.act for row in rows])
-    acts = [row for row in rows[: len(upto)] if _concerns(row.act, found, party, over)]
+    case = await _case(desk, contract_with(desk, party, contract), party, rows, trust)
     package = Package(out.with_name(f".{out.name}.{secrets.token_hex(4)}"))
     try:
-        await _fill(desk, package, found, party, over, acts, account, trust)
-        standing = [
-            row.act
-            for row in rows
-            if row.act.kind == ActKind.HANDED_OVER and row.act.key[:4] == (found.reference, "", over.text, party)
-        ]
-        act, manifest = await _seal(desk, package, found, party, over, standing, person)
+        await _fill(desk, package, case)
+        act, manifest = await _sealed(desk, package, case, person)
+        check_package(package.directory, trust)
+        if act not in case.standing:
+            await desk.write([act], seen=of_period([row.act for row in rows], act.period), of=act.period)
         package.directory.rename(out)
     except BaseException:
         shutil.rmtree(package.directory, ignore_errors=True)
@@ -89,77 +99,78 @@ def _require_new(out: Path) -> None:
         )
 
 
-async def _seal(
-    desk: Desk, package: Package, contract: Contract, party: str, over: Period, standing: Sequence[Act], person: Person
-) -> tuple[Act, Manifest]:
+async def _case(desk: Desk, contract: Contract, party: str, rows: Sequence[ActRow], trust: Trust) -> _Case:
+    account, upto, over = await standing_account(desk, contract, party, [row.act for row in rows])
+    spans = _spans(upto, contract, party, over)
+    place = (contract.reference, "", over.text, party, ActKind.HANDED_OVER)
+    return _Case(
+        contract=contract,
+        party=party,
+        over=over,
+        spans=spans,
+        account=account,
+        acts=tuple(row for row in rows[: len(upto)] if _concerns(row.act, contract, party, spans)),
+        standing=tuple(row.act for row in rows if row.act.key[:5] == place),
+        trust=trust,
+    )
+
+
+async def _sealed(desk: Desk, package: Package, case: _Case, person: Person) -> tuple[Act, Manifest]:
     """Sign the list, or take the signature of the act that stands for the very same files."""
-    for act in standing:
-        said, manifest = facts_of(act, HandedOver), _manifest(desk, package, contract, party, over, act.at_us)
+    for act in case.standing:
+        said, manifest = facts_of(act, HandedOver), _manifest(desk, package, case, act.at_us)
         data = manifest_bytes(manifest)
-        if hashlib.sha256(data).digest() == said.digest:
+        if facts.digest_of(data) == said.digest:
             package.seal(data, key_id=said.key_id, signature=said.signature)
             return act, manifest
-    manifest = _manifest(desk, package, contract, party, over, desk.now_us)
+    manifest = _manifest(desk, package, case, desk.now_us)
     data = manifest_bytes(manifest)
     key_id, signature = await desk.sign_invoice(manifest_to_sign(data))
-    said = HandedOver(
-        digest=hashlib.sha256(data).digest(), key_id=key_id, signature=signature, files=len(manifest.files)
-    )
+    package.seal(data, key_id=key_id, signature=signature)
+    told = HandedOver(digest=facts.digest_of(data), key_id=key_id, signature=signature, files=len(manifest.files))
     act = Act(
         kind=ActKind.HANDED_OVER,
-        contract=contract.reference,
+        contract=case.contract.reference,
         claim="",
-        period=over.text,
-        party=party,
+        period=case.over.text,
+        party=case.party,
         day=str(desk.today),
         by=admit("hand-over", (), person).by,
         at_us=desk.now_us,
-        facts=facts_bytes(said),
+        facts=facts_bytes(told),
     )
-    package.seal(data, key_id=key_id, signature=signature)
-    acts = await desk.acts()
-    await desk.write([made := once(acts, act)], seen=of_period(acts, over.text), of=over.text)
-    return made, manifest
+    return once(case.standing, act), manifest
 
 
-def _manifest(desk: Desk, package: Package, contract: Contract, party: str, over: Period, made_us: int) -> Manifest:
+def _manifest(desk: Desk, package: Package, case: _Case, made_us: int) -> Manifest:
     return Manifest(
         centre=desk.centre,
         role=desk.role,
         environment=desk.environment,
-        contract=contract.reference,
-        party=party,
-        term=over.text,
+        contract=case.contract.reference,
+        party=case.party,
+        term=case.over.text,
         made_us=made_us,
         files=package.lines,
     )
 
 
-async def _fill(
-    desk: Desk,
-    package: Package,
-    contract: Contract,
-    party: str,
-    over: Period,
-    acts: Sequence[ActRow],
-    account: Account,
-    trust: Trust,
-) -> None:
-    window = window_over(desk, over)
-    package.put("README.txt", readme(contract, party, over))
+async def _fill(desk: Desk, package: Package, case: _Case) -> None:
+    contract, party = case.contract, case.party
+    package.put("README.txt", readme(contract, party, case.over))
     package.put("contract.json", to_json(msgspec.to_builtins(contract)))
-    package.put(ACCOUNT, to_json(msgspec.to_builtins(account)))
-    package.put(TRUST, encode_trust(trust))
+    package.put(ACCOUNT, to_json(msgspec.to_builtins(case.account)))
+    package.put(TRUST, encode_trust(case.trust))
     await desk.cover()
     async with desk.reading() as reader:
-        await _put_acts(desk, package, reader, acts)
-        statement = own(contract, party, await read_statement(reader, window))
+        await _put_acts(desk, package, reader, case.acts)
+        statement = own(contract, party, await read_statement(reader, window_over(desk, case.over)))
         package.put("statement.json", _statement(statement, desk))
         package.put("statement.csv", cells_csv(statement.cells, desk.names, number=contract.reference))
-        await package.add(LEDGER, _bookings(desk, reader, contract, party, over))
+        await package.add(LEDGER, _bookings(desk, reader, contract, party, case.over))
     store = DocumentStore(desk.database)
     for row in await store.listed(party=party):
-        if _touches(row.period, over):
+        if row.period in case.spans:
             await package.add(f"{DOCUMENTS}/{row.period.replace('/', '_')}/{row.name}", store.read(row))
 
 
@@ -208,11 +219,20 @@ def _statement(statement: Statement, desk: Desk) -> bytes:
     return with_cells(head, statement.cells, desk.names)
 
 
-def _concerns(act: Act, contract: Contract, party: str, over: Period) -> bool:
-    """Whether an act belongs to the contract's file: its own, and of acts about all what touches its term."""
+def _spans(acts: Sequence[Act], contract: Contract, party: str, over: Period) -> frozenset[str]:
+    """The periods that a package is about: those that touch the term, and later ones with an act of the contract."""
+    return frozenset(
+        act.period
+        for act in acts
+        if act.period and ((act.contract, act.party) == (contract.reference, party) or _touches(act.period, over))
+    )
+
+
+def _concerns(act: Act, contract: Contract, party: str, spans: Container[str]) -> bool:
+    """Whether an act belongs to the contract's file: its own, and of acts about all what is of its periods."""
     if act.contract == contract.reference:
         return act.party == party and act.kind != ActKind.HANDED_OVER
-    return not act.contract and act.party in {"", party} and _touches(act.period, over)
+    return not act.contract and act.party in {"", party} and act.period in spans
 
 
 def _touches(of: str, over: Period) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.settlement.entries import taken
 from gateway.settlement.statements import Statement
-from gateway.settlement.windows import Window
+from gateway.settlement.windows import Freeze, Window
 from gateway.store.settlement import EntryRow, RangeRow
 from protocol.checkpoint import Checkpoint
 from protocol.invoice import STANDARD_TAX, BlockRange, DocumentKind, Invoice, Item, Rests, TaxRule, pack_item
@@ -72,10 +72,10 @@ class Items:
                 yield Item(row.request_id, cell, each.column, carried, each.copies, each.yen, each.commission)
 
 
-def rests_on(ranges: Iterable[RangeRow], checkpoint: Checkpoint, *, frozen_us: int = 0, previous_us: int = 0) -> Rests:
-    """What an invoice rests on, from what the store found; the times are those of protocol.invoice.Rests."""
+def rests_on(ranges: Iterable[RangeRow], checkpoint: Checkpoint, freeze: Freeze) -> Rests:
+    """What an invoice rests on, from what the store found."""
     blocks = tuple(BlockRange(*each) for each in ranges)
-    return Rests(blocks, checkpoint.size, checkpoint.root, checkpoint.at_us, frozen_us, previous_us)
+    return Rests(blocks, checkpoint.size, checkpoint.root, checkpoint.at_us, freeze.at_us, freeze.previous_us)
 
 
 def make_invoice(

@@ -22,7 +22,7 @@ from gateway.settlement.reading import read_checkpoint, read_entries, read_state
 from gateway.settlement.sides import Side
 from gateway.settlement.statements import Statement
 from gateway.settlement.terms import Claim, Measure, Terms
-from gateway.settlement.windows import Window
+from gateway.settlement.windows import Freeze, Window
 from gateway.store.settlement import EntryRow, RangeRow, SettlementReader
 from protocol.checkpoint import Checkpoint
 from protocol.invoice import Invoice, SignedInvoice, encode_invoice
@@ -76,9 +76,9 @@ class Draft:
             file.write(self._held)
         self._held.clear()
 
-    def invoice(self, heading: Heading, checkpoint: Checkpoint, *, frozen_us: int) -> Invoice:
-        """The document. frozen_us: when its period was frozen."""
-        rests = rests_on(self.ranges, checkpoint, frozen_us=frozen_us)
+    def invoice(self, heading: Heading, checkpoint: Checkpoint, freeze: Freeze) -> Invoice:
+        """The document. freeze: of its period."""
+        rests = rests_on(self.ranges, checkpoint, freeze)
         return make_invoice(self.statement, heading, rests=rests, items=self.items, passed_on=not self.side.incoming)
 
 

@@ -168,6 +168,12 @@ def accelerations(acts: Iterable[Act], contract: str) -> dict[PartyRole, date]:
     return found
 
 
+def due_at_once(acts: Iterable[Act], contract: str, debtor: PartyRole, *, asked: date) -> date | None:
+    """Since when a debt asked for on a day is due without its term; None where it has it. Raises: FactsContradicted."""
+    since = accelerations(acts, contract).get(debtor)
+    return None if since is None else max(since, asked)
+
+
 def _debt(
     contract: Contract, asked: Asked, payments: Sequence[Payment], acts: Iterable[Act], calendars: Calendars
 ) -> Debt:
@@ -179,8 +185,7 @@ def _debt(
     debtor, creditor = (claim.payer, claim.payee) if sign > 0 else (claim.payee, claim.payer)
     day = date.fromisoformat(act.day)
     deadline = last_day(claim, span, calendars=calendars, received=asked.received)
-    since = accelerations(acts, contract.reference).get(debtor)
-    at_once = None if since is None else max(since, day)
+    at_once = due_at_once(acts, contract.reference, debtor, asked=day)
     accelerated = at_once is not None and (deadline is None or at_once < deadline)
     return Debt(
         contract=contract.reference,

@@ -87,7 +87,7 @@ class Package:
     async def add(self, name: str, data: AsyncIterable[bytes]) -> None:
         """Write a file from pieces. Raises: OSError."""
         digest, size = hashlib.sha256(), 0
-        path = self.directory.joinpath(name)
+        path = self.directory / name
         path.parent.mkdir(mode=_DIRECTORY, parents=True, exist_ok=True)
         with path.open("xb") as file:
             async for piece in data:
@@ -98,16 +98,16 @@ class Package:
 
     def put(self, name: str, data: bytes) -> None:
         """Write a file. Raises: OSError."""
-        path = self.directory.joinpath(name)
+        path = self.directory / name
         path.parent.mkdir(mode=_DIRECTORY, parents=True, exist_ok=True)
         write_new(path, data, mode=PRIVATE)
         self._lines[name] = FileLine(name, len(data), hashlib.sha256(data).hexdigest())
 
     def seal(self, manifest: bytes, *, key_id: str, signature: bytes) -> None:
         """Write the list and its signature; nothing can be added after it. Raises: OSError."""
-        write_new(self.directory.joinpath(MANIFEST), manifest, mode=PRIVATE)
+        write_new(self.directory / MANIFEST, manifest, mode=PRIVATE)
         signed = Signed(key_id, base64.b64encode(signature).decode())
-        write_new(self.directory.joinpath(SIGNATURE), _json(signed), mode=PRIVATE)
+        write_new(self.directory / SIGNATURE, _json(signed), mode=PRIVATE)
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
@@ -125,12 +125,9 @@ def read_package(directory: Path, trust: Trust) -> Manifest:
 
     Raises: PackageInvalid, naming the first file that is not as it should be; OSError.
     """
-    with directory.joinpath(MANIFEST).open("rb") as file:
-        data = file.read(MANIFEST_BYTES_MAX + 1)
-    if len(data) > MANIFEST_BYTES_MAX:
-        raise PackageInvalid(MANIFEST, "longer than any list")
+    data = _bytes(directory, MANIFEST)
     manifest = _read(data, Manifest, MANIFEST)
-    signed = _read(directory.joinpath(SIGNATURE).read_bytes()[:MANIFEST_BYTES_MAX], Signed, SIGNATURE)
+    signed = _read(_bytes(directory, SIGNATURE), Signed, SIGNATURE)
     if manifest.format != FORMAT:
         raise PackageInvalid(MANIFEST, f"not of format {FORMAT}")
     if (manifest.centre, manifest.role, manifest.environment) != (trust.centre, trust.role, trust.environment):
@@ -144,6 +141,17 @@ def read_package(directory: Path, trust: Trust) -> Manifest:
     return manifest
 
 
+def _bytes(directory: Path, name: str) -> bytes:
+    try:
+        with (directory / name).open("rb") as file:
+            data = file.read(MANIFEST_BYTES_MAX + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise PackageInvalid(name, "is missing") from error
+    if len(data) > MANIFEST_BYTES_MAX:
+        raise PackageInvalid(name, "longer than any list")
+    return data
+
+
 def _check_files(directory: Path, manifest: Manifest) -> None:
     wanted = {line.name: line for line in manifest.files}
     if list(wanted) != sorted(wanted) or len(wanted) != len(manifest.files):
@@ -152,7 +160,7 @@ def _check_files(directory: Path, manifest: Manifest) -> None:
     for name in sorted(present ^ set(wanted)):
         raise PackageInvalid(name, "is missing" if name in wanted else "is not in the list")
     for line in manifest.files:
-        if _digest(directory.joinpath(line.name)) != (line.size, line.sha256):
+        if _digest(directory / line.name) != (line.size, line.sha256):
             raise PackageInvalid(line.name, "is another file than the list names")
 
 

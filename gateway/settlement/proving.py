@@ -22,6 +22,7 @@ from gateway.store.settlement import EntryRow, Prior
 from protocol.application import Transition
 from protocol.invoice import DocumentKind, Invoice, Item, pack_item
 from protocol.ledger import BlockHeader, CertificateEntry, Entry
+from protocol.messages import Operation
 from protocol.request_id import time_ms
 from protocol.settlement import NOTHING, Amount, Column, Key
 
@@ -29,6 +30,8 @@ FINDINGS_MAX: Final = 10_000
 """So many are named; all are counted."""
 CLOCKS_US: Final = 60_000_000
 """So far the clocks of the centre's workers, and of its kiosks, may be apart."""
+_DAY_US: Final = 86_400_000_000
+_JST_US: Final = 9 * 3_600_000_000
 _NO_CELL: Final = (1 << 32) - 1
 _BILLED: Final = b""
 
@@ -141,6 +144,8 @@ class _Proving:
                 self._verdict.foreign += 1
                 continue
             self._verdict.receipts += 1
+            if proven.entry.operation >= Operation.SETTLE or self._window.by_deposit != bool(row.application):
+                continue  # it is about no application, and at a certificate centre no business then
             if row.transition >= Transition.CORRECTED_1:
                 corrections.append(row)
             else:
@@ -193,13 +198,14 @@ class _Proving:
     def _check_price(self, row: EntryRow, each: Booking) -> None:
         if self._tariff is None:
             return
-        day = in_japan(each.settled_us).date()
-        asked = (row.counterparty, row.matter, day.toordinal())
+        asked = (row.counterparty, row.matter, (each.settled_us + _JST_US) // _DAY_US)  # of one day there are many
         if asked not in self._prices:
+            day = in_japan(each.settled_us).date()
             price = self._tariff.at(counterparty=row.counterparty, matter=row.matter, day=day)
             self._prices[asked] = None if price is None else (price.fee, price.commission)
         agreed = self._prices[asked]
         if agreed is None:
+            day = in_japan(each.settled_us).date()
             self._verdict.add(Fault.OTHER_TARIFF, row.request_id, f"no price was agreed for {row.matter} on {day}")
             return
         fee, commission = agreed

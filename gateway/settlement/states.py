@@ -19,7 +19,7 @@ import msgspec
 from gateway.settlement import facts
 from gateway.settlement.contract_facts import Received, facts_of
 from gateway.settlement.periods import Period, period
-from gateway.settlement.windows import Cut
+from gateway.settlement.windows import Cut, Freeze
 from protocol.act import Act, ActKind
 from protocol.disclosure import Proposal, Reconciliation
 
@@ -142,6 +142,13 @@ def cut(acts: Acts, of: str) -> Cut | None:
     """Where a period was frozen; None while it is open. Raises: FactsContradicted."""
     act = frozen(acts, of)
     return None if act is None else facts.cut_of(act)
+
+
+def freeze(acts: Acts, of: Period) -> Freeze:
+    """When a period was frozen, and the last one before it."""
+    before = last_before(acts, of)
+    found = (frozen(acts, each.text) if each is not None else None for each in (of, before))
+    return Freeze(*(0 if act is None else act.at_us for act in found))
 
 
 def frozen_periods(acts: Acts) -> list[Period]:

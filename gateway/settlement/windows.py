@@ -51,6 +51,13 @@ class Cut(msgspec.Struct, frozen=True):
         return height < self.heights.get(stream, 0)
 
 
+class Freeze(msgspec.Struct, frozen=True):
+    """When a period was frozen, and the last one before it; 0 where it was not. An invoice says both (Rests)."""
+
+    at_us: int = 0
+    previous_us: int = 0
+
+
 class Window(msgspec.Struct, frozen=True):
     """What a statement of a period looks at.
 

@@ -216,6 +216,11 @@ class SettlementReader:
         rows = await self._connection.fetch(_in(scope, _RANGES), *scope.args, party, counterparty)
         return [RangeRow(*row) for row in rows]
 
+    async def role(self) -> str:
+        """What the centre is for, as its streams say; "" where it has none yet."""
+        rows = await self._connection.fetch("select min(role) from ledger.stream")
+        return rows[0][0] or ""
+
     async def heights(self) -> dict[bytes, int]:
         """The next height of every stream that has blocks: where a freeze may cut."""
         rows = await self._connection.fetch("select stream, max(height) + 1 from ledger.block group by stream")

@@ -5,12 +5,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 import trio
@@ -224,14 +225,19 @@ async def municipality(made: Made) -> AsyncIterator[RealTown]:
 
 
 @asynccontextmanager
-async def asked(made: Made) -> AsyncIterator[LineClient]:
-    """The running centre's line of its operator."""
+async def asked(made: Made) -> AsyncIterator[tuple[LineClient, Callable[[], Awaitable[str]]]]:
+    """The running centre's line of its operator, and what it shows of itself."""
     async with (
         running_gateway(made.configuration, made.dsns) as running,
         line_from(read_line_file(made.data / "operator", port=running.port)) as line,
     ):
         await line.wait_open(20)
-        yield line
+
+        async def metrics() -> str:
+            async with httpx.AsyncClient() as client:
+                return (await client.get(f"http://127.0.0.1:{running.ops_port}/metrics")).text
+
+        yield line, metrics
 
 
 async def sitting(made: Made, kiosk: Kiosk, line: LineClient, *, holder: str) -> Authenticate:
@@ -250,6 +256,11 @@ async def sitting(made: Made, kiosk: Kiosk, line: LineClient, *, holder: str) ->
     )  # fmt: skip
 
 
+async def shows(metrics: Callable[[], Awaitable[str]], sample: str) -> bool:
+    """Whether a sample is among them."""
+    return sample in (await metrics()).splitlines()
+
+
 async def told(line: LineClient, operation: Operation, body: object, expected: Outcome) -> Result:
     """Ask, and have this outcome."""
     result = await line.ask(operation, encode(body), deadline_ms=10_000)
@@ -260,10 +271,12 @@ async def told(line: LineClient, operation: Operation, body: object, expected: O
 @pytest.mark.trio
 async def test_from_the_card_to_the_erasure_over_real_lines_to_both_sides(centre: tuple[Made, Kiosk]) -> None:
     made, kiosk = centre
-    async with municipality(made) as town, asked(made) as line:
+    async with municipality(made) as town, asked(made) as (line, metrics):
         await told(line, Operation.MENU, MenuQuery(CHIBA, int(CardType.MY_NUMBER_CARD)), Outcome.MENU)
+        await poll(lambda: shows(metrics, "sekisho_card_responder_up 1.0"))
         authentication = await sitting(made, kiosk, line, holder="resident-0")
         entered = await told(line, Operation.AUTHENTICATE, authentication, Outcome.AUTHENTICATED)
+        await poll(lambda: shows(metrics, "sekisho_card_responder_up 0.0"))  # nobody answers there: the list decided
         await told(line, Operation.AUTHENTICATE, authentication, Outcome.NONCE_INVALID)
         application = msgspec.msgpack.decode(entered.body, type=Authenticated).application
         statement = Statement(application, CHIBA, "juminhyo", 0, 2, now_us())

@@ -1,13 +1,13 @@
-"""What a certificate worker reads at its start, and anew: card authorities, their list, the keys all workers share."""
+"""What a certificate worker reads at its start, and anew: card authorities, the keys all workers share."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from gateway.app.configuration import ConfigurationError, read_configuration
-from gateway.app.issuance import CardList, card_anchors, shared_secret
-from gateway.peers.jpki.authority import make_jpki, write_crl
+from gateway.app.issuance import card_anchors, fetch_from, shared_secret
+from gateway.peers.jpki.authority import make_jpki
 from gateway.store.issuance import IssuanceStore
 from gateway.store.pool import open_database
 from hsm.ceremony import create_standard_keys
@@ -28,23 +28,10 @@ passphrase_file = "passphrase"
 """
 
 
-def test_the_card_list_is_read_anew_when_another_takes_its_place_and_none_is_none(tmp_path: Path) -> None:
-    jpki = tmp_path / "jpki"
-    file = jpki / "crl.der"
-    cards = CardList(file)
-    assert cards.read() is None
-    make_jpki(jpki, now=NOW)
-    first = cards.read()
-    assert first is not None
-    assert cards.read() is first
-    write_crl(jpki, now=NOW + timedelta(hours=1))
-    second = cards.read()
-    assert second is not None
-    assert second.last_update_utc > first.last_update_utc
-    file.write_bytes(b"no list")
-    assert cards.read() is None
-    write_crl(jpki, now=NOW + timedelta(hours=2))
-    assert cards.read() is not None
+def test_confirmed_data_are_brought_from_the_tenth_of_the_month_after() -> None:
+    assert fetch_from("2026-10") == int(datetime(2026, 11, 9, 15, tzinfo=UTC).timestamp()) * 1_000_000
+    assert fetch_from("2026-12") == int(datetime(2027, 1, 9, 15, tzinfo=UTC).timestamp()) * 1_000_000
+    assert fetch_from("no period") == 0
 
 
 def test_card_authorities_that_cannot_be_read_are_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from certs.names import LineName
-from gateway.app import worker as module
+from gateway.app import lanes
 from gateway.app.worker import Centre, Worker
 from gateway.directory.policy import Granted
 from gateway.inquiry.service import InquiryService
@@ -87,7 +87,7 @@ def new_id(number: int = 0) -> bytes:
 
 
 async def taken(worker: Worker) -> list[Any]:
-    return [asked for frame in await worker._answer.take() for asked in frame]
+    return [asked for frame in await worker._lanes.answer.take() for asked in frame]
 
 
 @pytest.mark.trio
@@ -98,10 +98,10 @@ async def test_a_second_copy_of_an_id_waits_for_the_first_and_then_takes_its_pla
     ask(worker, other, request_id)
     (first,) = await taken(worker)
     assert first.origin is one
-    assert worker._answer.weight == 0
+    assert worker._lanes.answer.weight == 0
     worker.settle(first, Outcome.UNAVAILABLE, b"\x90")
     assert one.outcomes() == [Outcome.UNAVAILABLE]
-    ((second,),) = await worker._search.take()
+    ((second,),) = await worker._lanes.search.take()
     assert second.origin is other
     worker.settle(second, Outcome.UNAVAILABLE, b"\x90")
     assert worker.load[1] == 0
@@ -114,8 +114,8 @@ async def test_many_copies_behind_a_full_inbox_are_all_told_and_none_is_kept(mon
     for _ in range(3000):
         ask(worker, line, request_id)
     (first,) = await taken(worker)
-    filler = module.INBOX_REQUESTS_PER_PARTY
-    worker._search.put_nowait("mlit", [], weight=filler)
+    filler = lanes.INBOX_REQUESTS_PER_PARTY
+    worker._lanes.search.put_nowait("mlit", [], weight=filler)
     worker.settle(first, Outcome.UNAVAILABLE, b"\x90")
     assert len(line.told) == 3000
     assert set(line.outcomes()[1:]) == {Outcome.BUSY}
@@ -178,7 +178,7 @@ async def test_a_party_over_its_share_is_busy_and_another_is_not() -> None:
     worker, greedy, modest = make_worker(), Line(), Line()
     modest.name = LineName("other", "line-1")
     size = 256
-    for frame in range(module.INBOX_REQUESTS_PER_PARTY // size + 1):
+    for frame in range(lanes.INBOX_REQUESTS_PER_PARTY // size + 1):
         ask(worker, greedy, *(new_id(frame * size + n) for n in range(size)))
     assert greedy.outcomes() == [Outcome.BUSY] * size
     ask(worker, modest, new_id())
@@ -194,3 +194,48 @@ async def test_a_drain_turns_new_requests_away(draining: str) -> None:
     ask(worker, line, new_id())
     assert line.outcomes() == [Outcome.DRAINING]
     assert worker.load[1] == 0
+
+
+class Recording:
+    """A recorder that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[Any] = []
+
+    async def work(self, finals: list[Any]) -> None:
+        await trio.lowlevel.checkpoint()
+        self.given += finals
+
+
+@pytest.mark.trio
+@pytest.mark.usefixtures("autojump_clock")
+async def test_what_a_task_records_between_the_stages_turns_waits_for_no_other_request() -> None:
+    worker, recorder = make_worker(), Recording()
+    final = SimpleNamespace(source=None)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker._lanes._record_called, recorder)
+        for count in (1, 2):
+            worker.record([final])  # type: ignore[list-item]
+            with trio.fail_after(1.0):
+                while len(recorder.given) < count:
+                    await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+@pytest.mark.usefixtures("autojump_clock")
+async def test_what_a_stage_records_is_left_to_the_end_of_its_turn() -> None:
+    worker, recorder = make_worker(), Recording()
+
+    async def answer(_batch: object) -> None:
+        worker.record([SimpleNamespace(source=None)])  # type: ignore[list-item]
+        await trio.sleep(1.0)
+
+    service: Any = SimpleNamespace(answer=answer, search=answer, search_rest=0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker._lanes._record_called, recorder)
+        await worker._lanes._answering(service, [[]])
+        await worker._lanes._searching(service, [[]])
+        assert recorder.given == []
+        assert worker._lanes._record.weight == 2
+        nursery.cancel_scope.cancel()

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from certs import ocsp as module
 from certs.authentication import Card, verify_session
 from certs.errors import CardRevoked, CardUnverifiable
-from certs.ocsp import CardStatus
+from certs.ocsp import TROUBLE_LASTS, CardStatus
 from gateway.peers.jpki.authority import Signer, load_signer, revoke, write_crl
 from gateway.peers.jpki.responder import Responder, serve_responder
 from tests.kit.sitting import Ground, Sitting, make_ground
@@ -288,6 +288,22 @@ async def test_without_an_answer_a_fresh_list_decides(made: Ground, how: str) ->
     asking = Asking(made, _broken(made)[how], crl=list_of(made))
     await asking.status.check(card_of(made))
     assert asking.status.trouble, "the operator can see that the list decided"
+
+
+async def test_that_the_responder_is_away_shows_until_it_answers_or_nobody_asks_it_any_more(made: Ground) -> None:
+    asking = Asking(made, lambda _: httpx.Response(503), crl=list_of(made))
+    assert asking.status.answering
+    await asking.status.check(card_of(made))
+    assert not asking.status.answering
+    asking.now = NOW + TROUBLE_LASTS - MINUTE
+    assert not asking.status.answering
+    asking.now = NOW + TROUBLE_LASTS
+    assert asking.status.answering
+    await asking.status.check(card_of(made))
+    assert not asking.status.answering
+    asking.respond = honest(made, asking.now)
+    await asking.status.check(card_of(made))
+    assert asking.status.answering
 
 
 async def test_a_responder_that_was_itself_revoked_does_not_count(ground: Ground) -> None:

@@ -1,7 +1,10 @@
 """`sekisho ledger` from the outside."""
 
+import csv
+import io
 import json
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -9,6 +12,7 @@ from gateway.cli.ledger import command
 from gateway.host import run_guest
 from gateway.ledger.checkpointing import Checkpointer
 from gateway.store.pool import open_database
+from protocol.act import Act, ActKind, encode_act
 from protocol.trust import encode_trust
 from tests.ledger.building import T0_US, Centre, fill, ledger_of
 
@@ -105,3 +109,57 @@ def test_a_database_that_is_away_is_an_error_in_one_line(tmp_path):
     result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 1
     assert "the database is not available" in result.output
+
+
+def _export(dsn, *arguments):
+    return CliRunner().invoke(command, ["export", *arguments, "--dsn", dsn.ops])
+
+
+def _project(dsn):
+    assert CliRunner().invoke(command, ["project", "--dsn", dsn.ops]).exit_code == 0
+
+
+def _rows(data):
+    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+
+
+def test_a_period_is_exported_whole_or_not_at_all(database_dsn, ledger, tmp_path):
+    file = tmp_path / "export.csv"
+    early = _export(database_dsn, "2026-Q2", "--out", str(file))
+    assert early.exit_code == 1
+    assert "run sekisho ledger project" in early.output
+    assert not list(tmp_path.glob("export*"))
+    _project(database_dsn)
+    result = _export(database_dsn, "2026-Q2", "--out", str(file))
+    assert result.exit_code == 0, result.output
+    assert result.stderr == f"2026-Q2 (open) in {file}\n"
+    rows = _rows(file.read_bytes())
+    assert len(rows) == 20  # a repeat is free and is no booking
+    assert sum(int(row["yen"]) for row in rows) == 18 * 10
+    assert {row["column"] for row in rows} == {"sold", "voided"}
+    assert _export(database_dsn, "2026-Q2").stdout_bytes == file.read_bytes()
+    assert _rows(_export(database_dsn, "2026-Q3").stdout_bytes) == []
+    assert _export(database_dsn, "2026-13").exit_code == 1
+    assert "cannot be written" in _export(database_dsn, "2026-Q2", "--out", str(tmp_path / "no" / "x.csv")).output
+
+
+def test_a_frozen_period_is_exported_as_its_freeze_left_it(database_dsn, ledger):
+    _project(database_dsn)
+    stream = bytes.fromhex(ledger[1])
+    act = Act(
+        kind=ActKind.CONFIRMED, contract="", claim="", period="2026-Q2", party="", day="2026-10-09", by="director",
+        at_us=T0_US, facts=msgspec.msgpack.encode({stream: 2}),
+    )  # fmt: skip
+    _tamper(
+        database_dsn,
+        "insert into settlement.act (contract, claim, period, party, kind, turn, at_us, content, stream, height, idx)"
+        " values ('', '', '2026-Q2', '', $1, 0, $2, $3, $4, 0, 0)",
+        *(int(act.kind), act.at_us, encode_act(act), stream),
+    )
+    result = _export(database_dsn, "2026-Q2")
+    assert {(row["stream"], row["height"]) for row in _rows(result.stdout_bytes)} == {
+        (ledger[1], "0"),
+        (ledger[1], "1"),
+    }
+    assert "2026-Q2 (frozen)" in result.stderr
+    assert len(_rows(_export(database_dsn, "2026-Q3").stdout_bytes)) == 20 - 10  # what came later is carried over

@@ -73,6 +73,11 @@ def test_a_line_is_claimed_and_paid_and_its_contract_ended_and_handed_over(data,
     assert act["kind"] == "handed_over"
     found = _json("check-package", tmp_path / "out", "--trust", data / "trust.bundle")
     assert [each["kind"] for each in found["acts"]] == ["claimed", "claimed", "paid", "final_account"]
+    nothing = _run("check-package", tmp_path, "--trust", data / "trust.bundle")
+    assert "manifest.json: is missing" in str(nothing.exception)
+    (tmp_path / "file").write_text("")
+    no_place = _run("hand-over", tmp_path / "file" / "out", "--data", data, *CLERK)
+    assert (no_place.exit_code, "Not a directory" in no_place.output) == (1, True)
     (tmp_path / "out" / "ledger.csv").write_bytes(b"")
     spoiled = _run("check-package", tmp_path / "out", "--trust", data / "trust.bundle")
     assert is_known(spoiled.exception)

@@ -248,7 +248,7 @@ def test_the_menu_tells_of_stops_ahead_in_order_and_of_nothing_else() -> None:
         stops=stop(),
     )
     found = shown(document)
-    assert found.notice_en.split(". ") == [
+    assert found.notice_en.splitlines() == [
         "The certificate centre stops from 2026-11-25 12:00 to 2026-11-25 13:00 JST (保守)",
         "Chiba (synthetic) 2026-11-28 - 2026-11-29: closed",
         "Chiba (synthetic), Copy of residence certificate, 2026-12-01: 09:00-17:00",
@@ -257,6 +257,7 @@ def test_the_menu_tells_of_stops_ahead_in_order_and_of_nothing_else() -> None:
         "Chiba (synthetic) stops from 2026-12-08 12:00 to 2026-12-08 13:00 JST (更新)",
     ]
     assert "chiba市(合成データ)の住民票の写し: 2026-12-01 09:00-17:00" in found.notice_ja
+    assert len(found.notice_ja.splitlines()) == len(found.notice_en.splitlines())
     assert "証明書交付センター: 2026-12-02 - 2026-12-03 休止" in found.notice_ja
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import trio
 
-from gateway.issuance import bringing
+from gateway.issuance import bringing, forwarding
 from gateway.store.pool import open_database
 from gateway.store.settlement_acts import DocumentRow, DocumentStore
 from gateway.store.settlement_lines import BringingStore
@@ -25,7 +25,7 @@ from protocol.papers import (
     verify_claim,
 )
 from protocol.trust import decode_trust
-from tests.issuance.kit import NOW_US, Centre, centre_of, working
+from tests.issuance.kit import NOW_US, Centre, Kiosk, centre_of, working
 from tests.issuance.test_reports import until
 from tests.issuance.town import Away, Town
 
@@ -40,6 +40,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(bringing, "ASK_AGAIN_S", 0.02)
     monkeypatch.setattr(bringing, "BACKOFF_S_FIRST", 0.02)
     monkeypatch.setattr(bringing, "BACKOFF_S_MAX", 0.05)
+    monkeypatch.setattr(forwarding, "LOOK_S", 0.02)
+    monkeypatch.setattr(forwarding, "BACKOFF_S_FIRST", 0.02)
+    monkeypatch.setattr(forwarding, "BACKOFF_S_MAX", 0.05)
 
 
 class Keeper(Town):
@@ -50,11 +53,13 @@ class Keeper(Town):
         self.kept, self.sent, self.ready, self.goes_after = {}, [], True, None
         self.forges = lambda claim: claim
         self.spoils = False
+        self.turned_away = 0
 
     def answer(self, operation, body):
         """CONFIRMED and CLAIM beside all else."""
         if operation == Operation.CONFIRMED:
             if self.goes_after is not None and len(self.sent) >= self.goes_after:
+                self.turned_away += 1
                 raise Away
             self.sent.append((body.paper.name, body.number))
             parts = self.kept.setdefault(body.paper.id, {})
@@ -171,7 +176,7 @@ async def test_who_was_away_is_brought_the_rest_and_not_all_again(database_dsn, 
     data = os.urandom(8 * WINDOW)
     row = await put(database_dsn, "long.bin", data)
     async with bringing_to(database_dsn, cards, town) as (centre, store):
-        await until(lambda: len(town.sent) >= 3 * CONFIRMED_AT_ONCE)
+        await until(lambda: town.turned_away)
         town.goes_after = None
         await until_brought(store, "chiba")
         assert town.whole(row) == data
@@ -237,3 +242,28 @@ async def test_a_municipality_that_never_has_enough_is_an_incident_and_holds_up_
         await until(lambda: len(town.sent) > 9)
         assert await incidents(centre) == [("paper-refused", "121002")]
         assert len(await store.to_bring(["chiba"])) == 1
+
+
+@pytest.mark.guest
+async def test_a_statement_waits_for_the_reports_it_is_compared_with_but_not_for_ever(database_dsn, cards, monkeypatch):
+    town = Keeper()
+    note = town.note
+
+    def refuse(report):
+        town.asked.append("refused")
+        raise Away
+
+    town.note = refuse
+    async with bringing_to(database_dsn, cards, town) as (centre, store):
+        kiosk = await Kiosk(centre).issued()
+        await kiosk.complete(1)
+        await put(database_dsn, "one.bin", b"x")
+        await until(lambda: town.asked.count("refused") > 3)
+        assert Operation.CONFIRMED not in town.asked
+        monkeypatch.setattr(bringing, "REPORTS_S", 0.0)
+        await until_brought(store, "chiba")
+        town.note = note
+        monkeypatch.setattr(bringing, "REPORTS_S", 600.0)
+        await put(database_dsn, "two.bin", b"y")
+        await until_brought(store, "chiba")
+        assert len(town.reports) == 1

@@ -1,5 +1,7 @@
 """The service over a real line to a real issuing server: what one sends is what the other takes."""
 
+import hashlib
+import os
 import shutil
 import time
 from datetime import date
@@ -11,7 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from gateway.directory.participants import Kit, Operator
+from gateway.issuance import bringing
+from gateway.peers.municipality import confirmed
 from gateway.peers.municipality.reports import reports
+from gateway.store.settlement_lines import BringingStore
 from protocol.certificates import Option
 from protocol.issuance import (
     Apply,
@@ -31,9 +36,11 @@ from protocol.issuance import (
 )
 from protocol.messages import Operation
 from protocol.outcomes import Outcome
+from protocol.papers import verify_claim
 from protocol.trust import encode_trust
 from tests.issuance.kit import FEE, Centre, directory_of, municipality, working
-from tests.peers.municipality import kit
+from tests.issuance.test_bringing import put
+from tests.peers.municipality import kit, statements
 
 
 class RealCentre(Centre):
@@ -168,6 +175,41 @@ async def test_a_sealed_document_comes_from_a_real_municipality_and_it_hears_wha
                     await trio.sleep(0.05)
             assert [(each.number, each.copies, each.yen) for each in told] == [(1, 2, 2 * FEE), (2, -2, -2 * FEE)]
             assert await centre.workers[0].database.fetch("select from issuance.incident") == []
+
+
+@pytest.mark.guest
+async def test_confirmed_data_come_to_a_real_municipality_and_its_signed_claim_comes_back(
+    database_dsn, world, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(bringing, "LOOK_S", 0.05)
+    data = world.root / f"town-{tmp_path.name}"
+    shutil.copytree(world.prepared, data)
+    town = kit.Town(world, data)
+    with town.opened() as opened:
+        statements.noted(opened.store, statements.sold(1), statements.sold(2, copies=2))
+    signed, items = statements.statement(world), os.urandom(100_000)
+    await put(database_dsn, "statement.invoice", signed, party=kit.PARTY)
+    await put(database_dsn, "statement.items", items, party=kit.PARTY)
+    async with town.serving() as port:
+        centre = RealCentre(world, town, port)
+        centre.directory = _directory(centre)
+        async with working(centre, database_dsn, workers=1):
+            store = BringingStore(centre.workers[0].database)
+            with trio.fail_after(20):
+                while not (claims := await store.claims()):
+                    await trio.sleep(0.05)
+            (claim,) = claims
+            said = verify_claim(claim.content, world.trust)
+            assert (claim.yen, said.code, said.copies) == (555, kit.CODE, 3)
+            assert said.statement == hashlib.sha256(signed).digest()
+            with town.opened() as opened:
+                kept = {each.line.name: confirmed.content(opened.store, each.line) for each in _kept(opened)}
+            assert kept == {"statement.invoice": signed, "statement.items": items}
+            assert await centre.workers[0].database.fetch("select from issuance.incident") == []
+
+
+def _kept(opened):
+    return confirmed.papers(opened.store, period="2026-10")
 
 
 async def _pseudonym(centre):

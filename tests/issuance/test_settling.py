@@ -255,6 +255,29 @@ async def test_an_act_and_a_completion_ride_with_one_block(database_dsn, cards):
         assert rows[0][0] == 1
 
 
+@pytest.mark.guest
+async def test_an_asker_that_gave_up_leaves_no_turn_to_be_taken_twice(database_dsn, cards):
+    async with centre_of(database_dsn, cards) as centre:
+        await disclose(database_dsn)
+        worker, other = centre.workers
+        worker.hold = trio.Event()
+        data = encode_reconciliation(result())
+        asked = worker.asked(Operation.RECONCILE, Reconcile(hashlib.sha256(data).digest(), data))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(worker.send, asked)
+            with trio.fail_after(5):
+                while not worker._finals:
+                    await trio.sleep(0.005)
+            asked.recording = True
+            worker.settle(asked, Outcome.PENDING, b"")
+            later = encode_reconciliation(result(1))
+            body = Reconcile(hashlib.sha256(later).digest(), later)
+            assert (await other.ask(Operation.RECONCILE, body)).outcome is Outcome.BUSY
+            worker.hold.set()
+        assert (await send_reconciliation(Relay(other), result(1))).outcome is Outcome.RECONCILED
+        assert [act.turn for act in await acts_of(worker)] == [0, 1]
+
+
 REFUSED = {
     "party": (result(party=OTHER), Outcome.RECONCILIATION_INVALID),
     "period": (result(period="2026-09"), Outcome.RECONCILIATION_INVALID),

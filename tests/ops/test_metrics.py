@@ -178,6 +178,17 @@ def test_blocks_faults_load_and_recovery_are_measured() -> None:
     assert value("sekisho_line_good_until_seconds") == 1.8e9
 
 
+def test_the_cards_responder_is_shown_by_a_certificate_centre_alone() -> None:
+    for role, shown in (("certificate", (1, 0)), ("inquiry", (None, None))):
+        registry = CollectorRegistry()
+        metrics = Metrics(registry, role)
+        seen = []
+        for up in (True, False):
+            metrics.set_card_responder(up=up)
+            seen.append(registry.get_sample_value("sekisho_card_responder_up"))
+        assert tuple(seen) == shown
+
+
 def test_a_checkpoint_covers_what_waited() -> None:
     registry = CollectorRegistry()
     ops = OpsMetrics(registry)

@@ -138,6 +138,7 @@ def test_states_alert_of_themselves(tmp_path: Path) -> None:
         {"series": "sekisho_checkpoint_age_seconds", "values": "600x30"},
         {"series": "sekisho_notices_overdue", "values": "0x10 1x20"},
         {"series": "sekisho_line_good_until_seconds", "values": "200000x10 100000x20"},
+        {"series": "sekisho_card_responder_up", "values": "1x10 0x20"},
         {"series": 'sekisho_requests_total{outcome="busy"}', "values": "0+10x30"},
         {"series": 'sekisho_requests_total{outcome="exact"}', "values": "0+90x30"},
     ]
@@ -152,6 +153,7 @@ def test_states_alert_of_themselves(tmp_path: Path) -> None:
         names(
             25,
             "SekishoBusy",
+            "SekishoCardResponderDown",
             "SekishoCheckpointLate",
             "SekishoHsmDown",
             "SekishoLineEnding",
@@ -171,8 +173,8 @@ def test_promtool_accepts_the_rules_of_several_objectives(tmp_path: Path) -> Non
         [tool("promtool"), "check", "rules", "--lint-fatal", str(file)], capture_output=True, timeout=30, check=False
     )
     assert done.returncode == 0, done.stderr
-    # Each objective: five short and three long windows, the budget, the alerts; the seven states once.
-    assert f"{2 * (5 + 3 + 1 + len(BURNS)) + 7} rules found" in done.stdout.decode()
+    # Each objective: five short and three long windows, the budget, the alerts; the eight states once.
+    assert f"{2 * (5 + 3 + 1 + len(BURNS)) + 8} rules found" in done.stdout.decode()
 
 
 def test_the_example_configuration_holds_together() -> None:

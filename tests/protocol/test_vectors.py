@@ -298,6 +298,30 @@ def test_a_certificate_from_session_to_page() -> None:
     assert (len(entry), entry[0], entry[17][0], entry[17][1]) == (18, 2, x(v["application"]), 4)
 
 
+def test_a_document_its_parts_and_a_claim() -> None:
+    v = load("papers")
+    data = x(v["data"])
+    (paper,), more = msgpack.unpackb(x(v["papers"]))
+    assert (paper[4], paper[5], more) == (len(data), hashlib.sha256(data).digest(), False)
+    assert msgpack.unpackb(x(v["papers_query"]))[0] == paper[1]
+    assert msgpack.unpackb(x(v["paper_query"])) == [paper[0], 0]
+    parts = [msgpack.unpackb(x(each)) for each in v["confirmed"]]
+    assert [part[:2] for part in parts] == [[paper, number] for number in range(3)]
+    assert b"".join(part[2] for part in parts) == data
+    assert {len(part[2]) for part in parts[:-1]} == {2048}
+    assert msgpack.unpackb(x(v["kept"])) == [len(parts), True]
+    digest, result = msgpack.unpackb(x(v["reconcile"]))
+    assert digest == hashlib.sha256(result).digest()
+    assert msgpack.unpackb(x(v["reconcile_part"])) == [digest, 0, result]
+    number, yen, day, file = msgpack.unpackb(x(v["claimed"]))
+    claim, _, signature = msgpack.unpackb(file)
+    check_es256(x(v["manifest_public_spki"]), signature, context(b"municipal-claim") + claim)
+    version, _, _, _, period, named, dated, copies, fees, commission, due, statement, _ = msgpack.unpackb(claim)
+    assert (version, period, named, dated, copies) == (1, *msgpack.unpackb(x(v["claim_query"])), number, day, 3)
+    assert (fees - commission, statement) == (due, paper[5])
+    assert due == yen
+
+
 # --- our own codec agrees
 
 

@@ -74,7 +74,7 @@ async def print_certificates(kiosk: Path, service: Service) -> list[SessionKeys]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(visit, running.kiosk, WISHES[0])
             while running.kiosk.state is not State.FETCHING:
-                await running.kiosk.changed.wait()
+                await running.kiosk.front.changed.wait()
             await service.programs[CHIBA.party].kill()
             nursery.cancel_scope.cancel()
     return kept

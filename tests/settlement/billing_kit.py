@@ -7,6 +7,7 @@ import msgspec
 from gateway.settlement.invoices import Heading, Items, make_invoice, rests_on
 from gateway.settlement.proving import Proven
 from gateway.settlement.statements import add_up
+from gateway.settlement.windows import Freeze
 from gateway.store.settlement import RangeRow
 from protocol.checkpoint import Checkpoint
 from protocol.invoice import SignedInvoice, encode_invoice, read_items, to_sign
@@ -110,9 +111,8 @@ def bill(rows, window, *, centre=CENTRE, party="operator-1", counterparty=None, 
         "due_on": "2026-12-18", "agreement": "開発用契約書", "tax_supplier": party or "", "issued_us": ISSUED_US,
         **heading,
     }  # fmt: skip
-    rests = rests_on(
-        ranges.values(), Checkpoint(trust.origin, 9, bytes(32), ISSUED_US), frozen_us=frozen_us, previous_us=previous_us
-    )
+    checkpoint = Checkpoint(trust.origin, 9, bytes(32), ISSUED_US)
+    rests = rests_on(ranges.values(), checkpoint, Freeze(frozen_us, previous_us))
     invoice = make_invoice(statement, Heading(**values), rests=rests, items=items, passed_on=counterparty is not None)
     return signed(invoice, data, centre=centre)
 

@@ -1,13 +1,16 @@
 """A contract from its first late payment to its hand-over, over a real ledger, with every step done twice."""
 
+import base64
 import datetime as dt
+import hashlib
 import json
 
+import msgspec
 import pytest
 
 from gateway.settlement.admission import StepRefused
 from gateway.settlement.checking import check_settlement
-from gateway.settlement.conduct import confirm, disclose, invoice, pay
+from gateway.settlement.conduct import confirm, disclose, invoice, pay, status
 from gateway.settlement.conduct_contract import (
     NothingOwed,
     ask_interest,
@@ -15,6 +18,7 @@ from gateway.settlement.conduct_contract import (
     overdue,
     pay_interest,
     receive_claim,
+    receive_from_line,
     waive_interest,
 )
 from gateway.settlement.conduct_ending import AccountOvertaken, NoAccount, accelerate, final_account
@@ -25,12 +29,14 @@ from gateway.settlement.handing_over import hand_over
 from gateway.settlement.interest import Waiver
 from gateway.settlement.package import PackageInvalid
 from gateway.settlement.terms import PartyRole
+from gateway.settlement.toml import contract_of
+from gateway.store.settlement_lines import BringingStore, ClaimRow
 from protocol.act import ActKind
 from protocol.keys import KeyHistory, KeyRecord, Purpose, SignedKeyHistory, encode_signed_history, history_to_sign
 from protocol.settlement import NOTHING
 from protocol.trust import Trust
-from tests.ledger.building import T0_US
-from tests.settlement.conducting import CLERK, SEPTEMBER, TWO, files, house, sale
+from tests.ledger.building import T0_US, entry, request_id
+from tests.settlement.conducting import CLERK, DEPLOY, SEPTEMBER, TWO, day_us, files, house, sale
 
 FEE = 50_000_000
 """Of a single copy, so that few entries bear interest."""
@@ -75,6 +81,44 @@ async def test_a_citys_claim_is_paid_when_it_is_ours_and_not_before(database_dsn
             await received(place, number="C-3", received=day("2026-10-15"))
         paid = await pay(place.desk("2026-10-29"), SEPTEMBER, "chiba", CLERK, day=day("2026-10-29"))
         assert (paid.yen, paid.contract) == (NET, "001-chiba")
+
+
+@pytest.mark.guest
+async def test_a_claim_that_came_over_the_line_is_taken_with_its_number_sum_and_days(database_dsn, tmp_path):
+    async with house(database_dsn, tmp_path) as place:
+        await invoiced(place)
+        desk, store = place.desk("2026-10-20"), BringingStore(place.database)
+        with pytest.raises(GivenInvalid, match="no claim of chiba for 2026-09 came over its line"):
+            await receive_from_line(desk, SEPTEMBER, "chiba", "fees", CLERK)
+        for party, number in (("chiba", "C-1"), ("takaoka", "T-1")):
+            row = ClaimRow(party, SEPTEMBER, number, NET, "2026-10-13", b"signed", day_us("2026-10-14", hour=23))
+            await store.receive(row)
+        act, _ = await receive_from_line(desk, SEPTEMBER, "chiba", "fees", CLERK)
+        said = facts_of(act, Received)
+        assert (said.number, said.dated, said.proper) == ("C-1", day("2026-10-13"), True)
+        assert (act.day, act.yen, said.document) == ("2026-10-14", NET, hashlib.sha256(b"signed").digest())
+        assert (await receive_from_line(desk, SEPTEMBER, "chiba", "fees", CLERK))[0] == act
+
+
+@pytest.mark.guest
+async def test_the_account_of_a_ministry_is_of_whole_quarters(database_dsn, tmp_path):
+    contract = contract_of((DEPLOY / "002-ministry.toml").read_bytes())
+    async with house(database_dsn, tmp_path, role="inquiry") as place:
+
+        def desk(at):
+            return place.desk(at, role="inquiry", contracts=(contract,))
+
+        at_us = day_us("2026-08-10")
+        answers = [entry(n, party="mlit", rid=request_id(n, at_us), yen=30) for n in range(1, 4)]
+        await place.record(*(msgspec.structs.replace(each, at_us=at_us, matter="vehicle-67") for each in answers))
+        made, _ = await final_account(desk("2026-10-01"), "mlit", day("2026-08-20"), None)
+        assert (made.unbilled.due_yen, made.lines, made.unclaimed) == (90, (), ())
+        await invoice(desk("2026-10-05"), "2026-Q2", CLERK, received=day("2026-10-31"))
+        made, _ = await final_account(desk("2026-12-01"), "mlit", day("2026-08-20"), None)
+        assert [(line.deadline, line.open_yen, line.interest_running_yen) for line in made.lines] == [
+            (day("2026-11-30"), 90, 0)
+        ]
+        assert made.unbilled == NOTHING
 
 
 @pytest.mark.guest
@@ -128,7 +172,7 @@ async def test_late_interest_is_asked_for_paid_or_waived_once(database_dsn, tmp_
         assert (made.to_centre_yen, [each.yen for each in made.unclaimed]) == (0, [6 * 55_000])
         papers = sorted(path.name for path in (tmp_path / SEPTEMBER / "cvs-dev").glob("interest-*"))
         assert papers == ["interest-2026-09-cvs-dev-fees.json", "interest-2026-09-cvs-dev-fees.pdf"]
-        assert (tmp_path / TERM.replace("/", "_") / "cvs-dev" / "final-account.json").exists()
+        assert (tmp_path / TERM.replace("/", "_") / "cvs-dev" / "final-account-cvs-dev-2026-09-30.pdf").exists()
         assert (await check_settlement(place.desk("2026-11-23"))).findings == ()
 
 
@@ -157,6 +201,11 @@ async def test_an_acceleration_makes_the_invoice_due_on_the_day_of_the_event(dat
         assert act == await accelerate(place.desk("2026-10-18"), "cvs-dev", PartyRole.OPERATOR, 2, CLERK, **given)
         found = await overdue(place.desk("2026-10-19"), SEPTEMBER, "cvs-dev", "fees")
         assert (found.debt.deadline, found.debt.accelerated, found.delays[0].late.days) == (day("2026-10-16"), True, 3)
+        late = (await status(place.desk("2026-10-19"), SEPTEMBER)).late
+        assert [(each.party, each.step, each.deadline) for each in late if each.incoming] == [
+            ("cvs-dev", "payment", "2026-10-16")
+        ]
+        assert "due at once" in next(each for each in late if each.incoming).detail
 
 
 @pytest.mark.guest
@@ -175,6 +224,23 @@ async def test_a_final_account_is_of_all_the_ledger_has_and_waits_for_what_is_in
         assert (made.unbilled.due_yen, act.second, act.ground) == (185, "clerk-2", "unbilled: agreed by telephone")
         city, _ = await final_account(place.desk("2026-10-17"), "takaoka", ENDED, None)
         assert (city.unbilled, city.lines) == (NOTHING, ())
+
+
+@pytest.mark.guest
+async def test_what_came_after_the_last_freeze_is_billed_in_the_month_after_the_contracts_end(database_dsn, tmp_path):
+    async with house(database_dsn, tmp_path / "settlement") as place:
+        await invoiced(place)
+        await place.record(sale(9, day="2026-09-29", fee=300), sale(10, day="2026-10-02", fee=1_000))
+        for act in await disclose(place.desk("2026-11-02"), "2026-10", CLERK):
+            await place.reconcile(place.desk("2026-11-04"), act)
+        await confirm(place.desk("2026-11-09"), "2026-10", CLERK)
+        await invoice(place.desk("2026-11-13"), "2026-10", CLERK)
+        made, act = await final_account(place.desk("2026-11-14"), "cvs-dev", ENDED, CLERK)
+        assert [(line.period, line.yen) for line in made.lines] == [(SEPTEMBER, NET), ("2026-10", 185 + 885)]
+        assert (made.unbilled, act.second) == (NOTHING, "")
+        trust = trust_of(place)
+        await hand_over(place.desk("2026-11-16"), "cvs-dev", CLERK, out=tmp_path / "out", trust=trust)
+        assert check_package(tmp_path / "out", trust).entries.due_yen == NET + 185
 
 
 def trust_of(place):
@@ -271,10 +337,6 @@ async def test_a_package_whose_parts_do_not_fit_is_refused_even_under_the_centre
 
 def sealed_again(directory, signer):
     """A list of the files as they are now, under the centre's own signature."""
-    import base64
-    import hashlib
-
-    import msgspec
 
     from gateway.settlement.package import FileLine, Manifest, manifest_bytes, manifest_to_sign
 

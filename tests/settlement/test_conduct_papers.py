@@ -54,7 +54,7 @@ async def test_each_payment_leaves_a_receipt_once(database_dsn, tmp_path):
             ("領収書", "2026-10-19"),
             ("領収書", "2026-10-20"),
         ]
-        assert sum(each["yen"] for each in receipts) == receipts[0]["invoice_due_yen"]
+        assert sum(each["yen"] for each in receipts) == receipts[0]["due_yen"]
 
 
 @pytest.mark.guest
@@ -68,6 +68,24 @@ async def test_a_receipt_that_is_lost_comes_again_when_the_step_is_done_again(da
             receipt.unlink()
         await pay(place.desk("2026-11-20"), SEPTEMBER, "cvs-dev", CLERK, day=dt.date(2026, 10, 20))
         assert receipt.read_bytes() == found
+
+
+@pytest.mark.guest
+async def test_a_frozen_period_has_its_statement_that_no_later_entry_changes(database_dsn, tmp_path):
+    async with house(database_dsn, tmp_path) as place:
+        await _invoiced(place)
+        (path,) = (tmp_path / SEPTEMBER / "centre").glob("*.json")
+        told = json.loads(path.read_bytes())
+        assert told["due_yen"] == sum(
+            json.loads(file.read_bytes())["due_yen"] for file in tmp_path.rglob("certificate-2026-09-cvs-dev-fees.json")
+        )
+        before = files(tmp_path / SEPTEMBER / "centre")
+        await place.record(sale(9, day="2026-09-29"))
+        for table in ("document_part", "document"):
+            await place.database.execute(f"alter table settlement.{table} disable trigger all")
+            await place.database.execute(f"delete from settlement.{table}")
+        await confirm(place.desk("2026-11-20", out=tmp_path / "again"), SEPTEMBER, CLERK)
+        assert files(tmp_path / "again" / SEPTEMBER / "centre") == before
 
 
 def test_the_letterheads_of_a_development_centre_are_such():

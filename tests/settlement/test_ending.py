@@ -1,13 +1,17 @@
 """A contract's end: debts due at once, and an account that leaves nothing out."""
 
+import json
 from datetime import date
 
+import msgspec
+import pypdfium2
 import pytest
 
 from gateway.settlement.calendars import STANDARD
 from gateway.settlement.claims_received import flat_yen, receive
 from gateway.settlement.contract_facts import Accelerated, Accounted, facts_of
 from gateway.settlement.ending import (
+    Unclaimed,
     acceleration_act,
     account,
     account_act,
@@ -16,16 +20,20 @@ from gateway.settlement.ending import (
     obstacles_to,
     unbilled,
     unclaimed,
+    whole_periods,
 )
 from gateway.settlement.errors import ActStands, GivenInvalid
 from gateway.settlement.interest import Waiver
 from gateway.settlement.overdue import delays, interest_act, waiver_act
 from gateway.settlement.owing import debts, interest_claim
+from gateway.settlement.papers.account import account_papers
+from gateway.settlement.papers.errors import ActMisfits
 from gateway.settlement.periods import period
 from gateway.settlement.terms import PartyRole
 from protocol.act import ActKind
 from protocol.settlement import NOTHING, Amount
 from tests.settlement.acting import AT_US, CITY, MAY_NET, OPERATOR, act, invoiced, on, paid
+from tests.settlement.papers import NAMES
 
 TODAY = date(2026, 8, 3)
 ENDED = date(2026, 6, 30)
@@ -161,6 +169,12 @@ def test_an_account_is_recorded_once_as_it_stands_and_again_when_a_payment_came(
     assert facts_of(second, Accounted).digest != facts_of(first, Accounted).digest
 
 
+def test_a_term_is_settled_by_whole_months_or_quarters():
+    over = period("2026-05-11/2026-08-20")
+    assert whole_periods(over, by_month=True).text == "2026-05-01/2026-08-31"
+    assert whole_periods(over, by_month=False).text == "2026-04-01/2026-09-30"
+
+
 def released(yen=204_520):
     return act(ActKind.RELEASED, contract=CITY.reference, party="chiba", period="2026-06", yen=yen)
 
@@ -183,3 +197,25 @@ def test_an_account_has_one_form_and_leaves_other_parties_out():
     assert len(settled([], invoiced(), other).lines) == 1
     assert settled([act(ActKind.PAID, party="another", yen=3, period="2026-06")]).to_centre_yen == MAY_NET
     assert period(TERM.text) == TERM
+
+
+def test_the_account_on_paper_shows_both_sides_and_what_is_left():
+    acts = [lines_claim(), paid(7_000_000, "2026-07-02")]
+    left = (Unclaimed(period="2026-06", claim="fees", yen=204_520),)
+    made = settled(acts, left=Amount(1, 1, 300, 115), unclaimed=left)
+    recorded = account_act(made, by="clerk-1", second="", ground="", at_us=AT_US, acts=[])
+    papers = account_papers(recorded, made, names=NAMES)
+    assert [paper.name for paper in papers] == [
+        "final-account-cvs-dev-2026-06-30.json",
+        "final-account-cvs-dev-2026-06-30.pdf",
+    ]
+    said = json.loads(papers[0].data)
+    assert (said["to_centre_yen"], said["from_centre_yen"], said["net_yen"]) == (654_321, 165_000, 489_321)
+    assert (said["settled"], said["unclaimed"][0]["yen"], len(said["lines"])) == (False, 204_520, 2)
+    with pypdfium2.PdfDocument(papers[1].data) as document:
+        text = "".join(document[0].get_textpage().get_text_range().split())
+    for told in ("¥654,321", "¥165,000", "¥489,321", "10,700", "1件¥185", "2026-06fees¥204,520", "certificate-2026-05"):
+        assert told in text
+    assert account_papers(recorded, made, names=NAMES) == papers
+    with pytest.raises(ActMisfits):
+        account_papers(msgspec.structs.replace(recorded, party="gms-dev"), made, names=NAMES)

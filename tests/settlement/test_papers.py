@@ -12,13 +12,21 @@ import pytest
 
 from gateway.settlement.billing import bill
 from gateway.settlement.interest import Waiver, late_interest
-from gateway.settlement.papers import cells as cells_module
 from gateway.settlement.papers import disclosure as disclosure_module
-from gateway.settlement.papers import disclosure_papers, interest_papers, invoice_papers, payment_papers
+from gateway.settlement.papers import (
+    disclosure_papers,
+    interest_papers,
+    interest_payment_papers,
+    invoice_papers,
+    payment_papers,
+    statement_papers,
+)
+from gateway.settlement.papers import lists as lists_module
 from gateway.settlement.papers.errors import ActMisfits, GlyphLacking, PaperContradicted
 from gateway.settlement.papers.figures import day_text, number, percent, period_text, rate, yen
 from gateway.settlement.papers.setting import ATTACHED_BYTES_MAX
 from gateway.settlement.periods import month, period
+from gateway.settlement.statements import Statement
 from gateway.settlement.toml import read_contract
 from protocol.act import Act, ActKind
 from protocol.disclosure import Disclosure, Row
@@ -82,6 +90,7 @@ def test_an_invoice_says_the_same_in_all_its_files():
     assert content["due_yen"] == sum(line["yen"] for line in content["lines"]) == made.due_yen
     assert sum(cell["due_yen"] for cell in content["cells"]) == made.due_yen
     first, *_ = texts(papers)
+    assert "件名Subject交付手数料(委託手数料控除後)" in first
     for told in (yen(made.due_yen), number(-made.net.commission), number(made.net.yen), made.number, "2026-11-20"):
         assert told in first
 
@@ -170,7 +179,11 @@ def test_a_municipality_that_owes_is_told_so_and_by_no_clause_that_is_not_there(
 
 def test_a_ministrys_quarter_has_neither_commission_nor_tax():
     amount = Amount(30, 0, 1_200, 0)
-    of = (Cell(Key("ministry", "", "nenkin", ""), amount, Amount(1, 0, -10, 0), NOTHING, NOTHING, NOTHING, (1,)),)
+    taken = Amount(1, 0, -10, 0)
+    of = (
+        Cell(Key("ministry", "", "", ""), NOTHING, taken, NOTHING, NOTHING, NOTHING, (1,)),
+        Cell(Key("ministry", "", "nenkin", ""), amount, NOTHING, NOTHING, NOTHING, NOTHING, (1,)),
+    )
     signed, made = invoice(of, role="inquiry", party="ministry", period="2026-Q2", tax_supplier="", due_on="")
     papers = invoice_papers(
         signed, made, bill=bill(RECORDS, period("2026-Q2"), {"records": [made.net.yen // 10]}), names=NAMES
@@ -178,6 +191,8 @@ def test_a_ministrys_quarter_has_neither_commission_nor_tax():
     first, *_ = texts(papers)
     assert "2026年度第2四半期分" in first
     assert "契約に定める期日" in first
+    assert "取消分(事務の記載なし)" in first
+    assert "税込" not in first
     assert "委託手数料" not in first
     assert content_of(papers)["taxes"] == []
 
@@ -212,7 +227,7 @@ def test_every_store_is_listed_and_every_page_counted():
 
 
 def test_a_list_that_is_too_long_is_left_to_the_csv(monkeypatch):
-    monkeypatch.setattr(cells_module, "LISTED_MAX", 5)
+    monkeypatch.setattr(lists_module, "LISTED_MAX", 5)
     made, papers = papers_of()
     pages = "".join(texts(papers))
     assert "店舗別の明細は同じ番号のCSVにあります" in pages
@@ -225,6 +240,11 @@ def test_real_documents_bear_no_mark_of_development():
     signed, made = invoice(environment="production")
     names = msgspec.structs.replace(NAMES, parties={"cvs-dev": ("事業者", "Operator")}, issuer=("センター", "Centre"))
     assert "DEVELOPMENT" not in "".join(texts(invoice_papers(signed, made, bill=None, names=names)))
+
+
+def test_a_test_environments_documents_say_so():
+    signed, made = invoice(environment="test")
+    assert "試験用データTESTDATA" in texts(invoice_papers(signed, made, bill=None, names=NAMES))[0]
 
 
 def test_a_name_that_the_font_lacks_is_refused_and_not_printed_as_a_box():
@@ -256,7 +276,9 @@ def test_what_came_in_gets_a_receipt_and_a_part_shows_what_is_missing():
     assert yen(made.due_yen - 1_000) in page
     assert f"{number(made.due_yen - 1_000)}▲1,000" in page
     content = content_of(papers)
-    assert (content["invoice"], content["yen"], content["paid_on"]) == (made.number, made.due_yen - 1_000, "2026-11-20")
+    assert content["for"] == [{"number": made.number, "yen": made.due_yen}]
+    assert (content["yen"], content["paid_on"]) == (made.due_yen - 1_000, "2026-11-20")
+    assert "収入印紙" in page
 
 
 def test_a_second_payment_has_a_paper_of_its_own():
@@ -274,6 +296,7 @@ def test_what_went_out_is_made_known_and_is_no_receipt():
     (page,) = texts(payment_papers(act(ActKind.PAID, party="chiba", yen=made.due_yen), invoice=made, names=NAMES))
     assert "支払通知書" in page
     assert "領収" not in page
+    assert "収入印紙" not in page
     assert "".join(NAMES.accounts["chiba"].split()) in page
 
 
@@ -298,6 +321,7 @@ def test_late_interest_shows_how_it_was_reckoned_and_the_net_beside_it():
     assert "24,960,000×2.5%×12÷36520,500" in page
     assert "15,392,000×2.5%×12÷36512,600" in page
     assert "2026-12-18" in page
+    assert "".join(NAMES.accounts["centre"].split()) in page
     assert content_of(papers)["payable_yen"] == 20_500
 
 
@@ -311,6 +335,30 @@ def test_a_waiver_says_its_ground_and_claims_nothing():
     assert content_of(papers)["payable_yen"] == 0
     with pytest.raises(ActMisfits):
         interest_papers(act(ActKind.INTEREST), found, names=NAMES)
+
+
+def test_a_ground_with_a_character_that_the_font_lacks_is_printed_with_a_geta():
+    found = late(waiver=Waiver(ground="障害\U00013000のため\n以上", reference="1"))
+    (page,) = texts(interest_papers(act(ActKind.WAIVED), found, names=NAMES))
+    assert "障害〓のため〓以上" in page
+
+
+def test_late_interest_that_is_paid_gets_a_receipt_over_all_its_claims():
+    asked = [act(ActKind.INTEREST, yen=20_500), act(ActKind.INTEREST, yen=300, turn=1)]
+    paid = act(ActKind.PAID, claim="fees:interest", yen=20_000, day="2026-12-18")
+    papers = interest_payment_papers(paid, asked=asked, names=NAMES)
+    (page,) = texts(papers)
+    assert "領収書" in page
+    assert "遅延利息として" in page
+    assert "20,80020,000▲800" in page
+    content = content_of(papers)
+    assert [each["number"] for each in content["for"]] == [
+        "interest-2026-10-cvs-dev-fees",
+        "interest-2026-10-cvs-dev-fees-2",
+    ]
+    for wrong in ([], [act(ActKind.WAIVED)], [act(ActKind.INTEREST, party="chiba")]):
+        with pytest.raises(ActMisfits):
+            interest_payment_papers(paid, asked=wrong, names=NAMES)
 
 
 def disclosed(rows):
@@ -356,6 +404,34 @@ def test_a_reader_of_rows_is_read_to_its_end_where_it_says_whether_it_was_the_ri
 
     with pytest.raises(ValueError, match="another file"):
         list(disclosure_papers(made, reader(), names=NAMES))
+
+
+def test_the_statement_of_a_period_shows_that_both_sides_come_to_the_same():
+    of = tuple(sorted(cells() + cells(party="cvs-two", counterparties=["chiba"]), key=lambda cell: cell.key))
+    whole = Statement("2026-10", of)
+    papers = statement_papers(whole, frozen=act(ActKind.CONFIRMED, party=""), role="certificate", names=NAMES)
+    content = content_of(papers)
+    assert sum(each["yen"] for each in content["by_party"].values()) == content["net"]["yen"]
+    assert sum(each["yen"] for each in content["by_counterparty"].values()) == content["net"]["yen"]
+    pages = "".join(texts(papers))
+    for heading in ("事業者別", "市区町村別", "種別ごと", "事業者・市区町村別", "うち確定済み期間の調整"):
+        assert heading in pages
+    assert pages.count(f"{yen(whole.net.due_yen)}") == 4
+    assert "御中" not in pages
+    assert by_suffix(papers)["csv"].count(b"\r\n") == len(of) + 1
+
+
+def test_the_statement_of_an_inquiry_centre_is_by_user_and_affair():
+    of = tuple(
+        Cell(Key(party, "", affair, ""), Amount(3, 0, 30, 0), NOTHING, NOTHING, NOTHING, NOTHING, (1,))
+        for party in ("mlit", "moj")
+        for affair in ("a", "b")
+    )
+    frozen = act(ActKind.CONFIRMED, party="", period="2026-Q1")
+    pages = "".join(texts(statement_papers(Statement("2026-Q1", of), frozen=frozen, role="inquiry", names=NAMES)))
+    assert "mlita330030" in pages
+    assert "小計Subtotal660060" in pages
+    assert "市区町村" not in pages
 
 
 @pytest.mark.parametrize(

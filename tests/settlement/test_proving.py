@@ -235,6 +235,18 @@ def test_receipts_of_others_are_counted_and_left_alone():
     assert (verdict.receipts, verdict.foreign) == (3, 1)
 
 
+def test_a_receipt_that_is_no_business_is_not_expected_on_the_invoice():
+    nothing = {"application": b"", "transition": 0, "copies": 0, "yen": 0, "commission": 0, "deposited_at_us": 0,
+               "store_day": "", "store": "", "kiosk": ""}  # fmt: skip
+    refused = sale(2, **nothing)  # an authentication that was not let in has no application
+    again = sale(4, **nothing, kind=int(EntryKind.REPEAT))._replace(request_id=THREE[0].request_id)
+    rows = [THREE[0], refused, THREE[2], again]
+    billed = bill([THREE[0], THREE[2]], OPEN, frozen_us=_us(2026, 12, 9))
+    verdict = prove(billed, rows)
+    assert verdict.sound
+    assert (verdict.receipts, verdict.proven) == (4, 2)
+
+
 def test_more_findings_than_are_named_are_counted(monkeypatch):
     monkeypatch.setattr(proving, "FINDINGS_MAX", 2)
     verdict = prove(bill(THREE, OPEN), [])

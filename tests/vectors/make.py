@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from protocol import papers
 from protocol.application import Transition
 from protocol.approval import approval_digest
 from protocol.checkpoint import Checkpoint, NoteSignature, body_to_sign, format_note
@@ -354,12 +355,59 @@ def make_certificate_vector(frozen: Frozen) -> dict[str, Any]:
     }
 
 
+def make_papers_vector(frozen: Frozen) -> dict[str, Any]:
+    """A document of three parts, the bodies that list, fetch and bring it, a reconciliation's, and a claim."""
+    data = bytes(n % 251 for n in range(2 * papers.CONFIRMED_PART_BYTES + 5))
+    line = papers.PaperLine(
+        make_id(30),
+        "2026-08",
+        "statement.invoice",
+        "application/octet-stream",
+        len(data),
+        hashlib.sha256(data).digest(),
+    )
+    town = Signer("manifest-2026")
+    claim = encode(
+        papers.MunicipalClaim(
+            party="city-1",
+            code="121002",
+            environment=ENVIRONMENT,
+            period="2026-08",
+            number="121002-2026-08",
+            day="2026-09-14",
+            copies=3,
+            fees=900,
+            commission=345,
+            yen=555,
+            statement=line.digest,
+            made_us=NOW_US,
+        )
+    )
+    signed = papers.SignedClaim(claim, town.key_id, frozen.sign("claim", town, papers.claim_to_sign(claim)))
+    size = papers.CONFIRMED_PART_BYTES
+    return {
+        "data": data.hex(),
+        "papers_query": encode(papers.PapersQuery("2026-08", make_id(29))).hex(),
+        "papers": encode(papers.Papers([line], False)).hex(),
+        "paper_query": encode(papers.PaperQuery(line.id, 0)).hex(),
+        "confirmed": [encode(papers.Confirmed(line, n, data[n * size : (n + 1) * size])).hex() for n in range(3)],
+        "kept": encode(papers.Kept(3, True)).hex(),
+        "reconcile": encode(papers.Reconcile(hashlib.sha256(b"result").digest(), b"result")).hex(),
+        "reconcile_part": encode(papers.ReconcilePart(hashlib.sha256(b"result").digest(), 0, b"result")).hex(),
+        "claim_query": encode(papers.Claim("2026-08")).hex(),
+        "claimed": encode(papers.Claimed("121002-2026-08", 555, "2026-09-14", encode(signed))).hex(),
+        "manifest_public_spki": town.der.hex(),
+        "signatures": frozen.signatures,
+    }
+
+
 MAKERS = {
     "handshake": make_handshake,
     "block": make_block_vector,
     "receipt": make_receipt_vector,
     "approval": make_approval_vector,
     "certificate": make_certificate_vector,
+    "papers": make_papers_vector,
 }
 
 

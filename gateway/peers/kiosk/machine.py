@@ -17,13 +17,11 @@ Source: 000仕3, 000仕8, 000仕14, 000契9-1; DESIGN 10.
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-import msgspec
-import trio
-
+from gateway.peers.kiosk.announcing import Announcements
 from gateway.peers.kiosk.asking import Asking, NotNow, application_of, menu_of
-from gateway.peers.kiosk.checking import Expected, ReadPages, check_document, check_issued, digest_of, open_sealed
+from gateway.peers.kiosk.checking import ReadPages
 from gateway.peers.kiosk.devices import CardReader, CoinSlot, Printer, Relay
 from gateway.peers.kiosk.errors import (
     AnswerUnreadable,
@@ -34,21 +32,19 @@ from gateway.peers.kiosk.errors import (
     KioskError,
     OutOfOrder,
     PaperJam,
-    PaymentFailed,
     PinRefused,
     RelayAway,
 )
+from gateway.peers.kiosk.front import LIMITS, Front, Limits
 from gateway.peers.kiosk.journal import Journal
+from gateway.peers.kiosk.papers import Papers
+from gateway.peers.kiosk.refusing import fault_of, trouble_of
 from gateway.peers.kiosk.settling import Settling, Stand
 from gateway.peers.kiosk.sitting import MakeKeys, Sitting, View, fresh_keys, session_of
-from gateway.peers.kiosk.steps import BEFORE_MONEY, LEFT_ALONE, WAITING, Event, State, step
+from gateway.peers.kiosk.steps import BEFORE_MONEY, LEFT_ALONE, WAITING, Event, State
 from gateway.peers.kiosk.texts import Trouble
-from protocol.document import Manifest, PageStatement
-from protocol.issuance import (
-    Ground,
-    Issued,
-    KioskFact,
-)
+from protocol.document import PageStatement
+from protocol.issuance import Ground, KioskFact
 from protocol.messages import Operation
 from protocol.trust import Trust
 
@@ -59,16 +55,6 @@ class Devices(NamedTuple):
     reader: CardReader
     slot: CoinSlot
     printer: Printer
-
-
-class Limits(NamedTuple):
-    """Times in microseconds: a silent user's, while something is to be decided and once all is done."""
-
-    silent_us: int = 60_000_000
-    finished_us: int = 20_000_000
-
-
-LIMITS: Final = Limits()
 
 
 class Kiosk:
@@ -93,44 +79,29 @@ class Kiosk:
         self.relay = relay
         self.journal = journal
         self.trusts = trusts
-        self.state = State.START
+        self.front = Front(now_us=now_us, limits=limits)
+        self.announcements = Announcements(relay, tuple(trusts))
+        """What stops; known while its `run` runs."""
         self.settling = Settling(
             stand, relay=relay, slot=devices.slot, printer=devices.printer, journal=journal, now_us=now_us
         )
-        self._devices = devices
+        self._reader = devices.reader
+        self._papers = Papers(settling=self.settling, printer=devices.printer, read_pages=read_pages, now_us=now_us)
         self._asking = Asking(stand, relay=relay, trusts=trusts, kits=kits, now_us=now_us)
-        self._read_pages = read_pages
         self._now_us = now_us
         self._make_keys = make_keys
-        self._limits = limits
         self._sitting: Sitting | None = None
-        self._trouble = ""
-        self._tries_left = 0
-        self._progress = (0, 0)
         self._broken = False
-        self._touched_us = now_us()
-        self.reached_us: dict[State, int] = {}
-        """When this sitting came to each state, for whoever measures."""
-        self.changed = trio.Event()
-        """Set, and replaced, whenever the screen may look different."""
+
+    @property
+    def state(self) -> State:
+        """Where it stands."""
+        return self.front.state
 
     @property
     def view(self) -> View:
         """The screen."""
-        done, total = self._progress
-        view = View(state=self.state, trouble=self._trouble, tries_left=self._tries_left, done=done, total=total)
-        sitting = self._sitting
-        if sitting is None:
-            return view
-        return msgspec.structs.replace(
-            view,
-            menu=sitting.menu,
-            offer=sitting.offer,
-            options=sitting.options,
-            copies=sitting.copies,
-            yen=sitting.yen,
-            slip=sitting.slip,
-        )
+        return self.front.view(self._sitting)
 
     @property
     def pages(self) -> tuple[PageStatement, ...]:
@@ -141,51 +112,51 @@ class Kiosk:
 
     async def begin(self) -> None:
         """The service is chosen on the menu (000仕8-1)."""
-        self.reached_us = {}
-        self._go(Event.BEGIN)
-        self._trouble, self._tries_left, self._progress = "", 0, (0, 0)
+        self.front.go(Event.BEGIN)
         keys = self._make_keys()
         self._sitting = Sitting(keys, session_of(keys, operator=self.stand.operator, kiosk=self.stand.kiosk))
         self.settling.tell(KioskFact.IN_USE)
         if not self.relay.connected:
             await self._refuse(RelayAway())
+        elif self.announcements.stopped:
+            await self._refuse(NotNow(Trouble.STOPPED))
 
     async def insert_card(self, name: str) -> None:
         """The user puts a card in (000仕3-3); name tells the simulated ones apart."""
         sitting = self._at(State.CARD)
         try:
-            sitting.card = self._devices.reader.read(name)
+            sitting.card = self._reader.read(name)
         except CardUnreadable as error:
             await self._refuse(error)
             return
         sitting.card_name = name
-        self._go(Event.CARD_READ)
+        self.front.go(Event.CARD_READ)
 
     async def enter_pin(self, pin: str) -> None:
         """The PIN; the card checks it and signs for this session and the centre's nonce."""
         sitting = self._at(State.PIN)
-        self._go(Event.PIN_TYPED)
-        self._trouble = ""
+        self.front.go(Event.PIN_TYPED)
+        self.front.trouble = ""
         async with self._guarded():
             sitting.pin = pin
             try:
                 await self._asking.sign_with_card(sitting)
             except PinRefused as refused:
                 sitting.pin = ""
-                self._tries_left = refused.tries_left
+                self.front.tries_left = refused.tries_left
                 if not refused.tries_left:
                     raise
-                self._trouble = Trouble.PIN_WRONG
-                self._go(Event.PIN_REFUSED)
+                self.front.trouble = Trouble.PIN_WRONG
+                self.front.go(Event.PIN_REFUSED)
                 return
-            self._go(Event.SIGNED)
+            self.front.go(Event.SIGNED)
 
     async def choose_municipality(self, code: str) -> None:
         """The municipality: 本人認証 (000仕3-3), then its menu."""
         sitting = self._at(State.MUNICIPALITY)
         if code not in self.trusts:
             raise ChoiceInvalid("municipality")
-        self._go(Event.MUNICIPALITY_CHOSEN)
+        self.front.go(Event.MUNICIPALITY_CHOSEN)
         async with self._guarded():
             answer = await self._asking.authenticate(sitting, code)
             sitting.forget_pin()
@@ -194,7 +165,7 @@ class Kiosk:
             self.settling.opened(answer.application)
             sitting.application, sitting.expires_at_us = answer.application, answer.expires_at_us
             sitting.menu = await self._asking.menu(sitting, code)
-            self._go(Event.AUTHENTICATED)
+            self.front.go(Event.AUTHENTICATED)
 
     async def choose_kind(self, kind: str) -> None:
         """A kind on the menu; one that is closed now says so."""
@@ -206,7 +177,7 @@ class Kiosk:
             await self._refuse(CentreRefused(offer.closed))
             return
         sitting.offer, sitting.options, sitting.copies = offer, 0, 1
-        self._go(Event.KIND_CHOSEN)
+        self.front.go(Event.KIND_CHOSEN)
 
     async def choose_options(self, *, options: int, copies: int) -> None:
         """Options (bits of protocol.certificates.Option) and copies."""
@@ -217,85 +188,72 @@ class Kiosk:
         if not 1 <= copies <= offer.copies_max:
             raise ChoiceInvalid("copies")
         sitting.options, sitting.copies = options, copies
-        self._go(Event.OPTIONS_CHOSEN)
+        self.front.go(Event.OPTIONS_CHOSEN)
 
     async def back(self) -> None:
         """One screen back, where nothing has been applied for."""
-        self._go(Event.BACK)
+        self.front.go(Event.BACK)
 
     async def agree(self) -> None:
         """The fee is agreed to: apply, fetch, verify. Ends at PAY or REFUSED; `view` has the progress."""
         sitting = self._at(State.CONFIRM)
-        self._go(Event.AGREED)
+        self.front.go(Event.AGREED)
         async with self._guarded():
             agreed = await self._asking.apply(sitting)
-            self._go(Event.APPLIED)
-            issued, sealed = await self._asking.fetch(sitting, self._show)
-            self._go(Event.FETCHED)
-            await self._open(sitting, agreed, issued, sealed)
-            self._go(Event.VERIFIED)
+            self.front.go(Event.APPLIED)
+            issued, sealed = await self._asking.fetch(sitting, self.front.progress)
+            self.front.go(Event.FETCHED)
+            await self._papers.take_in(sitting, agreed, issued, sealed)
+            self.front.go(Event.VERIFIED)
 
     async def pay(self) -> None:
         """The sum is put in; then every page is printed. Ends at RECEIPT, REFUNDED or REFUSED."""
         sitting = self._at(State.PAY)
         application = application_of(sitting)
-        self._go(Event.MONEY_OFFERED)
+        self.front.go(Event.MONEY_OFFERED)
         async with self._guarded():
             if sitting.expires_at_us is not None and self._now_us() >= sitting.expires_at_us:
                 raise NotNow(Trouble.TIME_OVER)
             sitting.slip = self.settling.take_money(application, sitting.yen)
-            self._go(Event.PAID)
+            self.front.go(Event.PAID)
             try:
-                await self._print(sitting)
+                await self._papers.put_out(sitting, self.front.progress)
             except (PaperJam, DocumentRefused) as spoilt:
                 await self._spoil(sitting, spoilt)
                 return
             self.settling.printed(application, kind="" if sitting.offer is None else sitting.offer.kind)
             sitting.forget()
             await self.settling.erased(application)
-            self._go(Event.PRINTED)
+            self.front.go(Event.PRINTED)
 
     async def take_receipt(self) -> None:
         """領収書 (000仕3-5)."""
-        self._go(Event.RECEIPT_TAKEN)
+        self.front.go(Event.RECEIPT_TAKEN)
 
     async def take_all(self) -> None:
         """Card and paper are taken (000仕9: what is left behind is lost property)."""
-        self._go(Event.ALL_TAKEN)
+        self.front.go(Event.ALL_TAKEN)
         self._end()
 
     async def leave(self) -> None:
         """The user cancels where nothing is paid."""
-        self._go(Event.LEAVE)
+        self.front.go(Event.LEAVE)
         await self._erase()
         self._end()
 
     async def acknowledge(self) -> None:
         """A refusal or refund was read."""
         broken = self._broken and self.state is State.REFUNDED
-        self._go(Event.BREAK if broken else Event.ACKNOWLEDGED)
+        self.front.go(Event.BREAK if broken else Event.ACKNOWLEDGED)
         if not broken:
             self._end()
 
     # --- time, staff, power
 
-    @property
-    def left_us(self) -> int | None:
-        """How long the user may still be silent; None where nobody waits for them."""
-        if self.state in WAITING:
-            return max(0, self._touched_us + self._limits.silent_us - self._now_us())
-        if self.state in LEFT_ALONE:
-            return max(0, self._touched_us + self._limits.finished_us - self._now_us())
-        return None
-
-    def touch(self) -> None:
-        """The user is there: silence begins anew."""
-        self._touched_us = self._now_us()
-
     async def tick(self) -> None:
         """Call every second or so: a silent user has left, and an application's time ends."""
         now = self._now_us()
-        silent = self.left_us == 0
+        silent = self.front.left_us == 0
         sitting = self._sitting
         over = sitting is not None and sitting.expires_at_us is not None and now >= sitting.expires_at_us
         if self.state in WAITING and (silent or over):
@@ -316,7 +274,7 @@ class Kiosk:
 
     async def clear_fault(self) -> None:
         """Staff have seen to the kiosk."""
-        self._go(Event.CLEARED)
+        self.front.go(Event.CLEARED)
         self._broken = False
         await self.settling.recover()
         self.settling.tell(KioskFact.FAULT_CLEARED)
@@ -324,46 +282,16 @@ class Kiosk:
 
     # --- what the steps are made of
 
-    async def _open(self, sitting: Sitting, expected: Expected, issued: Issued, sealed: bytes) -> None:
-        if sitting.keys is None:
-            raise DocumentRefused("seal")
-        manifest = check_issued(issued, expected, now_us=self._now_us())
-        document = open_sealed(sealed, manifest, expected, key=sitting.keys.seal)
-        sitting.pages = await check_document(document, manifest, expected, read_pages=self._read_pages)
-        sitting.manifest, sitting.document, sitting.checked = manifest, document, digest_of(document)
-        self.settling.document(
-            manifest.application,
-            copies=sitting.copies,
-            pages=len(sitting.pages),
-            yen=sitting.yen,
-            stem=_stem(manifest),
-        )
-
-    async def _print(self, sitting: Sitting) -> None:
-        document, manifest = sitting.document, sitting.manifest
-        if document is None or manifest is None or digest_of(document) != sitting.checked:
-            raise DocumentRefused("changed")
-        self.settling.tell(KioskFact.PRINTING, application=manifest.application)
-        pages = len(sitting.pages)
-        total = pages * sitting.copies
-        self._show(0, total)
-        stem = _stem(manifest)
-        for copy in range(1, sitting.copies + 1):
-            for page in range(1, pages + 1):
-                self.settling.page(manifest.application, copy=copy, page=page)
-                await self._devices.printer.put_out(document.pdf, stem=stem, copy=copy, page=page, pages=pages)
-                self._show(self._progress[0] + 1, total)
-
     async def _spoil(self, sitting: Sitting, error: PaperJam | DocumentRefused) -> None:
         application = application_of(sitting)
         self._broken = isinstance(error, PaperJam)
-        self._trouble = Trouble.PAPER_JAM if self._broken else Trouble.DOCUMENT_REFUSED_PAID
-        self._go(Event.SPOILT)
+        self.front.trouble = Trouble.PAPER_JAM if self._broken else Trouble.DOCUMENT_REFUSED_PAID
+        self.front.go(Event.SPOILT)
         sitting.forget()
         self.settling.fault(error.code, application=application)
         self.settling.void(application, Ground.MISPRINT if self._broken else Ground.DOCUMENT_REFUSED)
         await self.settling.erased(application)
-        self._go(Event.REFUND_MADE)
+        self.front.go(Event.REFUND_MADE)
 
     @asynccontextmanager
     async def _guarded(self) -> AsyncIterator[None]:
@@ -383,27 +311,17 @@ class Kiosk:
         except BaseException:
             if self._sitting is not None:
                 self._sitting.forget()
-            self.state = State.OUT_OF_ORDER
-            self._notify()
+            self.front.fail()
             raise
 
     async def _refuse(self, error: KioskError) -> None:
-        match error:
-            case CentreRefused():
-                self._trouble = str(error.outcome)
-            case NotNow():
-                self._trouble = error.trouble
-            case PinRefused():
-                self._trouble = Trouble.PIN_LOCKED
-            case _:
-                self._trouble = _TROUBLES.get(type(error), Trouble.DOCUMENT_REFUSED)
-        if isinstance(error, DocumentRefused):  # never noise: whoever runs the kiosk hears of it (DOMAIN 2.12)
-            sitting = self._sitting
-            self.settling.fault(f"document-{error.reason}", application=(sitting and sitting.application) or b"")
-        elif isinstance(error, AnswerUnreadable | PaymentFailed):
-            self.settling.fault(error.code)
+        self.front.trouble = trouble_of(error)
+        sitting = self._sitting
+        if fault := fault_of(error):
+            about = sitting.application if sitting is not None and isinstance(error, DocumentRefused) else None
+            self.settling.fault(fault, application=about or b"")
         await self._erase()
-        self._go(Event.REFUSE)
+        self.front.go(Event.REFUSE)
 
     async def _erase(self) -> None:
         sitting = self._sitting
@@ -418,38 +336,11 @@ class Kiosk:
         if self._sitting is not None:
             self._sitting.forget()
         self._sitting = None
-        self._trouble = ""
+        self.front.trouble = ""
         self.settling.tell(KioskFact.IDLE)
-        self._notify()
+        self.front.notify()
 
     def _at(self, state: State) -> Sitting:
         if self.state is not state or self._sitting is None:
             raise OutOfOrder(self.state, f"what belongs to {state}")
         return self._sitting
-
-    def _go(self, event: Event) -> None:
-        self.state = step(self.state, event)
-        self.reached_us[self.state] = self._touched_us = self._now_us()
-        self._notify()
-
-    def _show(self, done: int, total: int) -> None:
-        self._progress = (done, total)
-        self._notify()
-
-    def _notify(self) -> None:
-        self.changed.set()
-        self.changed = trio.Event()
-
-
-_TROUBLES: Final[dict[type[KioskError], Trouble]] = {
-    AnswerUnreadable: Trouble.RELAY_AWAY,
-    CardUnreadable: Trouble.CARD_UNREADABLE,
-    DocumentRefused: Trouble.DOCUMENT_REFUSED,
-    PaymentFailed: Trouble.PAYMENT_FAILED,
-    RelayAway: Trouble.RELAY_AWAY,
-}
-
-
-def _stem(manifest: Manifest) -> str:
-    """By what the paper of a document is called in the tray."""
-    return f"{manifest.municipality}-{manifest.serial}"

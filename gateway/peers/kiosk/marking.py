@@ -10,7 +10,7 @@ from typing import Final
 import pypdfium2
 from PIL import Image, ImageDraw, ImageFont
 
-from gateway.peers.kit.reading import PDF_LIBRARY
+from gateway.peers.kit.reading import PDF_LIBRARY, front_sides
 
 WORDS: Final = "返金済・無効"
 WORDS_EN: Final = "REFUNDED / VOID"
@@ -21,12 +21,13 @@ _A4: Final = (DOTS_AN_INCH * 210 * 10 // 254, DOTS_AN_INCH * 297 * 10 // 254)
 
 
 def pages_of(pdf: bytes, count: int) -> bytes:
-    """The first so many pages of a PDF, as a PDF."""
+    """The first so many pages of a PDF, with their backs, as a PDF."""
     with PDF_LIBRARY:
         source = pypdfium2.PdfDocument(pdf)
         part = pypdfium2.PdfDocument.new()
         try:
-            part.import_pages(source, list(range(min(count, len(source)))))
+            ends = [*front_sides(source), len(source)]
+            part.import_pages(source, list(range(ends[min(count, len(ends) - 1)])))
             out = io.BytesIO()
             part.save(out)
             return out.getvalue()

@@ -79,6 +79,7 @@ async def running_kiosk(
             await kiosk.recover()
             nursery.start_soon(keep_delivering, kiosk)
             nursery.start_soon(keep_time, kiosk)
+            nursery.start_soon(kiosk.announcements.run)
             yield Running(kiosk, reader, slot, printer, link)
             nursery.cancel_scope.cancel()
 

@@ -17,6 +17,7 @@ SCREENS: Final[dict[str, tuple[str, str]]] = {
     "hours": ("取扱時間", "Hours"),
     "notice": ("お知らせ", "Notice"),
     "away": ("ただいま取り扱いできません", "Not available at the moment"),
+    "stopped": ("ただいま取扱いを休止しています", "The service is stopped at the moment"),
     "cancel": ("取消", "Cancel"),
     "back": ("戻る", "Back"),
     "next": ("次へ", "Next"),

@@ -1,7 +1,6 @@
 """The browser's kiosk: the machine with its screens on loopback (Quart-Trio on Hypercorn)."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -64,7 +63,6 @@ async def serve_screens(
     names: Names,
     hours: tuple[str, str],
     port: int,
-    notices: Callable[[], list[str]] = list,
     operator: PowerSwitch | None = None,
     stop: trio.Event,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
@@ -78,7 +76,7 @@ async def serve_screens(
     config.h11_max_incomplete_size = HEADERS_BYTES_MAX
     config.include_server_header = False
     async with trio.open_nursery() as steps:
-        app = make_app(running, steps, names=names, hours=hours, notices=notices, operator=operator)
+        app = make_app(running, steps, names=names, hours=hours, operator=operator)
         async with trio.open_nursery() as nursery:
 
             async def listen(task_status: trio.TaskStatus[list[str]]) -> None:

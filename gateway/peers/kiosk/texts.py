@@ -17,6 +17,7 @@ class Trouble(StrEnum):
     PIN_WRONG = "pin-wrong"
     PIN_LOCKED = "pin-locked"
     RELAY_AWAY = "relay-away"
+    STOPPED = "stopped"
     FEE_CHANGED = "fee-changed"
     TIME_OVER = "time-over"
     DOCUMENT_REFUSED = "document-refused"
@@ -70,6 +71,12 @@ TROUBLES: Final[dict[Trouble, Words]] = {
         _NOT_CHARGED,
     ),
     Trouble.RELAY_AWAY: _words("ただいま取り扱いできません", "Not available at the moment", _LATER, _NOT_CHARGED),
+    Trouble.STOPPED: _words(
+        "ただいま取扱いを休止しています",
+        "The service is stopped at the moment",
+        ("はじめの画面のお知らせをご覧ください", "Please see the notices on the first screen"),
+        _NOT_CHARGED,
+    ),
     Trouble.FEE_CHANGED: _words("手数料が変わりました", "The fee has changed", _AGAIN, _NOT_CHARGED),
     Trouble.TIME_OVER: _words(
         "手続きの有効時間が過ぎました", "The time for this application is over", _AGAIN, _NOT_CHARGED

@@ -76,7 +76,7 @@ async def visit(
         if state is State.PAY:
             pages = kiosk.pages
         await act()
-    at = kiosk.reached_us
+    at = kiosk.front.reached_us
     came = State.APPLYING in at and State.VERIFYING in at
     seen = Seen(
         wish=wish,
@@ -106,7 +106,7 @@ async def follow(kiosk: Kiosk, show: Callable[[str, int, int], None]) -> None:
     """Call `show(state, done, total)` whenever they change, until cancelled."""
     last: tuple[str, int, int] | None = None
     while True:
-        changed = kiosk.changed
+        changed = kiosk.front.changed
         view = kiosk.view
         now = (view.state, view.done, view.total)
         if now != last:

@@ -52,8 +52,10 @@ class Screen:
     @property
     def key(self) -> str:
         """Changes whenever another screen is to be shown."""
-        view = self.running.kiosk.view
-        return f"{view.state}/{view.trouble}/{view.tries_left}/{self.running.link.connected}/{self.lang}"
+        kiosk = self.running.kiosk
+        view = kiosk.view
+        told = f"/{kiosk.announcements.revision}" if view.state == State.START else ""
+        return f"{view.state}/{view.trouble}/{view.tries_left}/{self.running.link.connected}/{self.lang}{told}"
 
     def shown(self, state: State) -> None:
         """The next user begins in Japanese, however the last one ended."""
@@ -75,7 +77,6 @@ def make_app(
     *,
     names: Names,
     hours: tuple[str, str],
-    notices: Callable[[], list[str]] = list,
     operator: PowerSwitch | None = None,
 ) -> QuartTrio:
     """The application. operator: the switch that the test controls and the tray's links use; None leaves them out."""
@@ -96,7 +97,7 @@ def make_app(
 
     async def step(work: Callable[[], Awaitable[None]]) -> Response:
         """Begin a step; answer once the machine has moved, however long the rest takes."""
-        moved = kiosk.changed
+        moved = kiosk.front.changed
 
         async def run() -> None:
             try:
@@ -140,7 +141,8 @@ def make_app(
             words=trouble_words(view.trouble) if view.trouble else None,
             connected=running.link.connected,
             hours=hours,
-            notices=notices(),
+            notices=kiosk.announcements.lines,
+            stopped=kiosk.announcements.stopped,
             cards=running.reader.names(),
             municipalities=screen.municipalities(),
             offered=[(int(each), OPTIONS[each].en if screen.lang == "en" else OPTIONS[each].ja) for each in offered],
@@ -150,7 +152,7 @@ def make_app(
     @app.get("/state")
     async def state() -> Response:
         view = kiosk.view
-        left = kiosk.left_us
+        left = kiosk.front.left_us
         said = {
             "key": screen.key,
             "done": view.done,
@@ -163,13 +165,13 @@ def make_app(
     @app.post("/touch")
     async def touch() -> Response:
         await form()
-        kiosk.touch()
+        kiosk.front.touch()
         return Response("", status=204)
 
     @app.post("/language")
     async def language() -> Response:
         screen.lang = "en" if (await form()).get("language") == ["en"] else "ja"
-        kiosk.touch()
+        kiosk.front.touch()
         return _to("/")
 
     @app.post("/do/<action>")

@@ -3,6 +3,9 @@
 Not what the renderer meant but what a page shows: the page is drawn, and the drawing decoded. The code's known place is
 drawn first; where it holds none, the whole page.
 
+A page that bears the ground's words and no picture, and follows a front, is that front's back: it has no code and is no
+page of the certificate. Whatever else stands on a back makes it a page, which then lacks its code.
+
 What this opens may come from anybody: files, pages and pictures are bounded before they are decoded (FILE_BYTES_MAX,
 PAGES_MAX, PAGE_MM_MAX, PICTURE_PIXELS_MAX). A hostile PDF can still make the PDF library work hard; who opens a file of
 unknown origin does so in a process with limits (verdict.verify_confined).
@@ -36,6 +39,9 @@ _CROP_MARGIN_MM: Final = 4.0
 _CROP_DPI: Final = 200
 _PAGE_DPI: Final = 250
 _QR: Final = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
+BACK_TEXT: Final = "複写" * 15 + "合成データ"
+"""All that a back says, without spaces; beside it there is nothing but lines and areas."""
+_BACK_OBJECTS: Final = frozenset({pypdfium2.raw.FPDF_PAGEOBJ_TEXT, pypdfium2.raw.FPDF_PAGEOBJ_PATH})
 PDF_LIBRARY: Final = threading.Lock()
 """Held by whoever calls the PDF library, also outside this module."""
 
@@ -56,20 +62,48 @@ def read_pages(pdf: bytes) -> list[bytes]:
 def read_codes(pdf: bytes) -> list[bytes | None]:
     """As read_pages, None for a page whose code cannot be read. Raises: FileUnreadable."""
     with PDF_LIBRARY, _opened(pdf) as document:
-        return [_read_page(document, index) for index in range(len(document))]
+        return [_read_page(document, index) for index in front_sides(document)]
 
 
 def read_texts(pdf: bytes) -> list[str]:
-    """Every page's text layer, in the order it was drawn. Raises: FileUnreadable."""
+    """The text layer of every page's front, in the order it was drawn. Raises: FileUnreadable."""
     with PDF_LIBRARY, _opened(pdf) as document:
         texts = []
-        for index in range(len(document)):
+        for index in front_sides(document):
             page = document[index]
-            text = page.get_textpage()
-            texts.append(text.get_text_range())
-            text.close()
+            texts.append(_text_of(page))
             page.close()
         return texts
+
+
+def front_sides(document: pypdfium2.PdfDocument) -> list[int]:
+    """Where in a PDF the fronts of its pages are; the caller holds PDF_LIBRARY. Raises: FileUnreadable."""
+    fronts: list[int] = []
+    for index in range(len(document)):
+        if not (fronts and fronts[-1] == index - 1 and _is_back(document, index)):
+            fronts.append(index)
+    if len(fronts) > PAGES_MAX:
+        raise FileUnreadable(f"a certificate has 1 to {PAGES_MAX} pages, this file {len(fronts)}")
+    return fronts
+
+
+def _is_back(document: pypdfium2.PdfDocument, index: int) -> bool:
+    page = document[index]
+    try:
+        if "".join(_text_of(page).split()) != BACK_TEXT:
+            return False
+        return all(each.type in _BACK_OBJECTS for each in page.get_objects(max_depth=1))
+    finally:
+        page.close()
+
+
+def _text_of(page: pypdfium2.PdfPage) -> str:
+    text = page.get_textpage()
+    try:
+        found: str = text.get_text_range()
+        return found
+    finally:
+        text.close()
 
 
 def read_picture(data: bytes) -> list[bytes]:
@@ -98,8 +132,8 @@ def _opened(pdf: bytes) -> Iterator[pypdfium2.PdfDocument]:
     except pypdfium2.PdfiumError:
         raise FileUnreadable("the file is no PDF that can be opened, or it asks for a password") from None
     try:
-        if not 1 <= len(document) <= PAGES_MAX:
-            raise FileUnreadable(f"a certificate has 1 to {PAGES_MAX} pages, this file {len(document)}")
+        if not 1 <= len(document) <= 2 * PAGES_MAX:
+            raise FileUnreadable(f"a certificate has 1 to {PAGES_MAX} pages of two sides, this file {len(document)}")
         yield document
     except pypdfium2.PdfiumError:
         raise FileUnreadable("a page of the file cannot be opened or drawn") from None

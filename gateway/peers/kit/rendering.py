@@ -1,8 +1,8 @@
 """A certificate's pages as a signed PDF.
 
 Every page carries its signed code (protocol.document.page_code) as a QR code at one place (CODE_PLACE_MM), the ground
-pattern (地紋) with the latent word 複写, and the municipality's seal (公印) drawn here. Only the front is printed: a
-ground on both sides and the picture on the back that encrypts the front (スクランブル画像) are not made.
+pattern (地紋) with the latent word 複写, and the municipality's seal (公印) drawn here. Behind every page comes its
+back, which bears the ground and nothing else; the picture that encrypts the front (スクランブル画像) is not made.
 
 The file ends with one comment line after %%EOF,
 

@@ -2,8 +2,9 @@
 
 The statement says what all operators received for the municipality, less the commission. The reports, which came one by
 one as certificates were handed over, say the fees and copies again. Let S(m, t) be what the reports up to time t say of
-deposits up to the end of month m: a statement has S of its month when it was made, less S of the month before when that
-one was (what came in between for a frozen month is the statement's adjustment). Where both agree, the claim is made on
+deposits up to the end of month m: a statement has S of its month when that was frozen, less S of the month before when
+that was (what came for it in between is this statement's adjustment), or, if it never was, at the same time. Both times
+stand in the statement. Where both agree, the claim is made on
 asking; where not, an incident waits for a person, who claims what is confirmed or has it corrected.
 
 Source: 001-4-4, 4-5; DOMAIN I2, I9.
@@ -70,13 +71,9 @@ def position(store: Store, period: str, *, trust: Trust, party: str) -> Position
     statement, digest = _statement(store, period, trust=trust, party=party)
     own = None
     if statement is not None:
-        before, _ = _statement(store, _month_before(period), trust=trust, party=party)
-        own = own_sums(
-            reports.reports(store),
-            period=period,
-            at_us=statement.rests.checkpoint_us,
-            before_us=before.rests.checkpoint_us if before is not None else 0,
-        )
+        rests = statement.rests
+        at_us = rests.frozen_us or rests.checkpoint_us
+        own = own_sums(reports.reports(store), period=period, at_us=at_us, before_us=rests.previous_us or at_us)
     return Position(period=period, statement=statement, digest=digest, own=own, claimed=claimed(store, period))
 
 

@@ -15,6 +15,7 @@ import structlog
 import trio
 
 from certs import CardUnverifiable, LineFiles, LineName, MaterialError, TlsMaterial
+from certs.crl_file import CrlFile
 from certs.names import CENTRE_PARTY
 from certs.ocsp import CardStatus
 from gateway.line.serving import LineServer
@@ -27,7 +28,7 @@ from gateway.peers.municipality.errors import SetupIncomplete
 from gateway.peers.municipality.issuing import Refused
 from gateway.peers.municipality.making import Maker, Status, Town, Unsettled
 from gateway.peers.municipality.setup import ROLE, Municipality, now_us, opened_municipality
-from gateway.peers.municipality.trusted import CrlFile, Trusted
+from gateway.peers.municipality.trusted import Trusted
 from hsm.interface import KeyStore
 from protocol.issuance import Issue, Part, Report, Reported, ReportsQuery
 from protocol.messages import BodyError, Operation, Refusal, Request, decode_body, encode
@@ -174,7 +175,12 @@ def _town(municipality: Municipality) -> Town:
 
 def _card_status(municipality: Municipality, client: httpx.AsyncClient, clock: Callable[[], int]) -> CardStatus:
     settings = municipality.settings
-    revoked = CrlFile(municipality.directory / settings.card_crl) if settings.card_crl else None
+    revoked = None
+    if settings.card_crl:
+        revoked = CrlFile(
+            municipality.directory / settings.card_crl,
+            unread=lambda error: log.warning("card_list_unread", code=type(error).__name__),
+        )
     return CardStatus(
         responder=settings.ocsp or None,
         crl=revoked.read if revoked is not None else lambda: None,

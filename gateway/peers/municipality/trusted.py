@@ -91,27 +91,6 @@ class Trusted:
         return {"": self._kiosks}
 
 
-class CrlFile:
-    """A revocation list (DER) in a file that is replaced now and then."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: tuple[int, int] | None = None
-        self._list: x509.CertificateRevocationList | None = None
-
-    def read(self) -> x509.CertificateRevocationList | None:
-        """The list as it stands, parsed once; the last good one while the file is absent or spoilt."""
-        try:
-            stat = self._path.stat()
-            seen = (stat.st_ino, stat.st_mtime_ns)
-            if seen != self._seen:
-                self._list = x509.load_der_x509_crl(self._path.read_bytes())
-                self._seen = seen
-        except (OSError, ValueError):
-            log.warning("revocation_list_unreadable")
-        return self._list
-
-
 def _certificates(path: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(path.read_bytes())

@@ -4,6 +4,10 @@ what became of it.
 Up to AT_ONCE applications are carried at the same time, so notices of the same moment share a signed frame. While the
 centre is away or says "later", an application waits, longer each time up to PAUSE_S_MAX, and then goes on with the very
 same request. A crash anywhere is a restart of this loop: the centre answers a known id again.
+
+An operator that is suspended gets its notices refused, and the refusal stands under their ids. They wait: one question
+that is recorded nowhere (STATUS) is asked again and again until it is answered; then they go out under new ids. So does
+at once what was held for longer than the centre takes an id it has not seen.
 """
 
 import random
@@ -19,6 +23,7 @@ from gateway.peers.relay import outbox
 from gateway.peers.relay.errors import StoreFailed
 from gateway.peers.relay.store import Store
 from gateway.peers.relay.writer import Writer
+from protocol.issuance import StatusQuery
 from protocol.ledger import EntryKind
 from protocol.messages import Operation, ReceiptQuery, Request, encode
 from protocol.outcomes import Outcome
@@ -31,6 +36,8 @@ AT_ONCE: Final = 256
 PAUSE_S_FIRST: Final = 0.2
 PAUSE_S_MAX: Final = 30.0
 LOOKED_AT_S: Final = 2.0
+SUSPENDED_LOOK_S: Final = 30.0
+"""While the operator is suspended: how often it is asked whether it still is."""
 ANSWER_S_MAX: Final = 15.0
 """An answer that takes longer is waited for anew, under the same id."""
 
@@ -65,6 +72,9 @@ class Courier:
         self._settled = settled
         self._busy: set[bytes] = set()
         self._wake = trio.Event()
+        self._suspended = trio.Lock()
+        """Held by the one who asks whether the suspension has ended."""
+        self._admitted_at = float("-inf")
 
     def wake(self) -> None:
         """Something was taken over."""
@@ -101,11 +111,19 @@ class Courier:
     async def _deliver(self, held: outbox.Held) -> None:
         pause_s = PAUSE_S_FIRST
         while True:
+            if self._suspended.locked():
+                await self._resumed(held)
             try:
                 with trio.fail_after(ANSWER_S_MAX):
                     result = await self._line.ask_once(held.request)
                     said = await self._said(held, result)
-                if said is not None:
+                if said is not None and said.outcome in outbox.ANOTHER_ID:
+                    log.info("notice_waits", operation=held.request.operation, code=outbox.outcome_name(said.outcome))
+                    held = await self._writer(partial(outbox.renew, held=held, request_id=LineClient.new_id()))
+                    if said.outcome == Outcome.SUSPENDED:
+                        await self._resumed(held)
+                        continue
+                elif said is not None:
                     state = await self._writer(partial(outbox.settle, held=held, said=said, now_us=self._now_us()))
                     self._settled(held.request.operation, state)
                     if state == outbox.REFUSED:
@@ -115,6 +133,27 @@ class Courier:
                 log.info("notice_waits", operation=held.request.operation, code=type(error).__name__)
             await trio.sleep(pause_s * (0.5 + random.random()))  # noqa: S311 - jitter keeps retries apart
             pause_s = min(pause_s * 2, PAUSE_S_MAX)
+
+    async def _resumed(self, held: outbox.Held) -> None:
+        """Return once the centre answers this operator again. One asks; all who wait meanwhile go on with it."""
+        since = trio.current_time()
+        async with self._suspended:
+            while self._admitted_at < since:
+                if await self._is_admitted(held.application):
+                    self._admitted_at = trio.current_time()
+                else:
+                    await trio.sleep(SUSPENDED_LOOK_S)
+
+    async def _is_admitted(self, application: bytes) -> bool:
+        query = encode(StatusQuery([application]))
+        try:
+            with trio.fail_after(ANSWER_S_MAX):
+                result = await self._line.ask_once(
+                    Request(LineClient.new_id(), Operation.STATUS, outbox.DEADLINE_MS, query)
+                )
+        except (LineError, trio.TooSlowError):
+            return False
+        return result.outcome == Outcome.STATUS
 
     async def _said(self, held: outbox.Held, result: Result) -> outbox.Settled | None:
         """What became of a notice; None while that is not known. Raises: LineError.

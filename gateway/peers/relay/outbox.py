@@ -1,7 +1,8 @@
 """The durable outbox: completions, voids, corrections and erasures, from TAKEN_OVER to the centre's proven outcome.
 
     taken over   one committed transaction: the notice as it will be sent, its request id, its day lines
-    held         sent in order per application under that one id, however often, until a recorded outcome comes
+    held         sent in order per application under that one id, however often, until a recorded outcome comes; under
+                 a new id once the old one can say no more of the notice (a suspension has ended, the id is too old)
     delivered    the outcome the operation has when it succeeds, with its proof, which goes into the book (filing)
     refused      any other outcome that waiting will not change: an item of the worklist until a person closes it
 
@@ -42,6 +43,9 @@ SUCCESS: Final = {
     Operation.CORRECT: Outcome.CORRECTED,
     Operation.ERASE: Outcome.ERASED,
 }
+ANOTHER_ID: Final = frozenset({Outcome.SUSPENDED, Outcome.STALE_REQUEST_ID})
+"""Outcomes that are about the asker or the id, and not about the notice. What was recorded under an id is said again
+for ever, so the notice goes out under another; the centre lets each transition stand once, whatever the ids."""
 _CATALOGUE: Final = {int(outcome): meaning for outcome, meaning in CATALOGUE.items()}
 Notice = issuance.Complete | issuance.Void | issuance.Correct | issuance.Erase
 
@@ -233,6 +237,15 @@ def settled_by(body: bytes, *, held: Held, party: str, trust: Trust) -> Settled 
     if (entry.party, entry.request_id, entry.operation) != asked:
         return None
     return Settled(outcome=entry.outcome, entry=entry, proof=encode_receipt(Receipt(receipt.proof)))
+
+
+def renew(store: Store, held: Held, *, request_id: bytes) -> Held:
+    """The same notice, held under another id."""
+    store.run(
+        "UPDATE outbox SET request_id = ? WHERE number = ? AND state = ?",
+        *(request_id, held.number, HELD),
+    )
+    return replace(held, request=replace(held.request, request_id=request_id))
 
 
 def settle(store: Store, held: Held, said: Settled, *, now_us: int) -> str:

@@ -2,8 +2,8 @@
 
 1. Policy: may it pass? Otherwise NOT_PERMITTED, counted and logged.
 2. A call that is asked and answered goes to the centre under the same request id, with the deadline it came with; what
-   the centre says comes back as RELAYED, whatever it says. Who an application belongs to is on disk before the kiosk
-   hears of it.
+   the centre says comes back as RELAYED, whatever it says. A menu is said again from memory for some seconds. Who an
+   application belongs to is on disk before the kiosk hears of it.
 3. A notice is committed to the outbox, and then answered TAKEN_OVER; the courier delivers it.
 4. A fact is committed and answered FACT_NOTED; one that the relay only remembers for its page as well.
 
@@ -25,6 +25,7 @@ from gateway.line.dial import LineError
 from gateway.peers.relay import notices, outbox, policy, registry, worklist
 from gateway.peers.relay.courier import Line
 from gateway.peers.relay.errors import StoreFailed
+from gateway.peers.relay.menus import Menus
 from gateway.peers.relay.metrics import RelayMetrics
 from gateway.peers.relay.notices import NoticeKind
 from gateway.peers.relay.policy import Kiosk, NotPermitted, Reason
@@ -75,6 +76,7 @@ class Relay:
         self._now_us = now_us
         self._took = took
         self._noticed = noticed
+        self._menus = Menus()
 
     def knows(self, name: LineName) -> bool:
         """Whether a line is a registered kiosk's; not while the store does not say so."""
@@ -138,13 +140,18 @@ class Relay:
             await self._take_over(caller, request, call, body)
             self._metrics.called(call.operation, Outcome.TAKEN_OVER)
             return Outcome.TAKEN_OVER, encode(Refusal())
+        if (known := self._menus.find(call)) is not None:
+            self._metrics.called(call.operation, known.outcome)
+            return Outcome.RELAYED, encode(known)
         result = await self._passed_on(request, call)
         if result is None:
             self._metrics.called(call.operation, Outcome.UNAVAILABLE)
             return Outcome.UNAVAILABLE, encode(Refusal(retry_after_ms=1000))
         await self._learn(caller, body, result)
         self._metrics.called(call.operation, result.outcome)
-        return Outcome.RELAYED, encode(issuance.Relayed(result.outcome, result.body))
+        said = issuance.Relayed(result.outcome, result.body)
+        self._menus.keep(call, said)
+        return Outcome.RELAYED, encode(said)
 
     async def _take_over(self, caller: Kiosk, request: Request, call: issuance.KioskCall, body: outbox.Notice) -> None:
         now_us = self._now_us()

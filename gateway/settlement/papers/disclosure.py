@@ -10,10 +10,11 @@ from typing import Final
 
 from gateway.settlement import sheet
 from gateway.settlement.paper import CSV, JSON, PDF, Names, Paper, file_name
-from gateway.settlement.papers.cells import amount_json, cell_lists, store_lists, view_of, with_cells
+from gateway.settlement.papers.cells import amount_json, with_cells
 from gateway.settlement.papers.figures import at_text, mark, period_text, yen
 from gateway.settlement.papers.figures import number as figure
 from gateway.settlement.papers.heads import addressee, in_json, writer
+from gateway.settlement.papers.lists import cell_lists, store_lists, view_of
 from gateway.settlement.papers.setting import Both, Document, Facts, Headline, Notes, facts, to_pdf
 from gateway.settlement.windows import in_japan
 from protocol.disclosure import Disclosure, Row

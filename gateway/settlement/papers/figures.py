@@ -11,7 +11,7 @@ from gateway.settlement.windows import in_japan
 from protocol.invoice import TaxRule
 
 PRODUCTION: Final = "production"
-MARKS: Final = "開発用データ DEVELOPMENT DATA"
+TEST: Final = "test"
 
 
 def number(value: int) -> str:
@@ -56,7 +56,9 @@ def _span(of: Period) -> str:
 
 def mark(environment: str) -> str:
     """What stands on each page of a document that is of no real environment."""
-    return "" if environment == PRODUCTION else MARKS
+    if environment == PRODUCTION:
+        return ""
+    return "試験用データ TEST DATA" if environment == TEST else "開発用データ DEVELOPMENT DATA"
 
 
 def to_json(content: object) -> bytes:

@@ -22,12 +22,13 @@ from gateway.settlement.papers.setting import (
     Row,
     Table,
     facts,
+    in_glyphs,
     to_pdf,
 )
 from protocol.act import Act, ActKind
 
 FORMAT: Final = "sekisho-interest-paper/1"
-_CLAIM: Final[Both] = ("遅延利息請求書", "Claim of late interest")
+CLAIM: Final[Both] = ("遅延利息請求書", "Claim of late interest")
 _WAIVER: Final[Both] = ("遅延利息免除通知書", "Waiver of late interest")
 _BASES: Final[dict[Base, Both]] = {
     Base.RECEIVED: ("入金された金額(総額)", "fees received, gross"),
@@ -40,16 +41,22 @@ def interest_papers(act: Act, late: LateInterest, *, names: Names) -> tuple[Pape
 
     Raises: ActMisfits; GlyphLacking, NotSet, FontMissing.
     """
-    title = _CLAIM if late.waiver is None else _WAIVER
+    title = CLAIM if late.waiver is None else _WAIVER
     if act.kind != (ActKind.INTEREST if late.waiver is None else ActKind.WAIVED):
         raise ActMisfits(act, title[0])
-    own = "-".join(("interest", act.period, act.party, act.claim, *((str(act.turn + 1),) if act.turn else ())))
-    own += "" if late.waiver is None else "-waived"
+    own = number_of(act)
     pdf = to_pdf(_page(act, late, names, title, own), at_us=act.at_us)
     return (
         Paper(name=file_name(own, "json"), media=JSON, data=to_json(_content(act, late, names, title, own))),
         Paper(name=file_name(own, "pdf"), media=PDF, data=pdf),
     )
+
+
+def number_of(act: Act) -> str:
+    """The number of an act's document."""
+    turn = (str(act.turn + 1),) if act.turn else ()
+    waived = ("waived",) if act.kind == ActKind.WAIVED else ()
+    return "-".join(("interest", act.period, act.party, act.claim, *turn, *waived))
 
 
 def _content(act: Act, late: LateInterest, names: Names, title: Both, own: str) -> dict[str, object]:
@@ -106,6 +113,7 @@ def _page(act: Act, late: LateInterest, names: Names, title: Both, own: str) -> 
                 ("対象期間", "Period", period_text(act.period)),
                 ("契約", "Agreement", act.contract),
                 ("根拠", "Clause", late.clause),
+                ("振込先", "Account", "" if waived else names.accounts.get(names.centre, "")),
             ),
         ),
         parts=(_delay(late), _reckoning(late), *_waiver(late), Notes(_notes(late))),
@@ -122,7 +130,8 @@ def _delay(late: LateInterest) -> Facts:
             ("期限の翌日から入金日まで", "From the day after to the payment", f"{late.late_days}日"),
             ("うち算入しない日数", "Days that do not count", f"{excluded}日" if excluded else ""),
             ("計算日数", "Days that count", f"{late.days}日"),
-            ("年利率", "Rate a year", f"{percent(late.rate.basis_points)}  {late.rate.source}"),
+            ("年利率", "Rate a year", percent(late.rate.basis_points)),
+            ("利率の根拠", "Set by", late.rate.source),
         ),
     )
 
@@ -163,7 +172,9 @@ def _row(late: LateInterest, base: Both, what: Both, amount: int, interest: int)
 def _waiver(late: LateInterest) -> tuple[Facts, ...]:
     if late.waiver is None:
         return ()
-    rows = facts(("理由", "Ground", late.waiver.ground), ("決定", "Decision", late.waiver.reference))
+    rows = facts(
+        ("理由", "Ground", in_glyphs(late.waiver.ground)), ("決定", "Decision", in_glyphs(late.waiver.reference))
+    )
     return (Facts(("免除", "The waiver"), rows),)
 
 

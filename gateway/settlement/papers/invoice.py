@@ -31,7 +31,8 @@ def invoice_papers(signed: SignedInvoice, invoice: Invoice, *, bill: Bill | None
     file = Paper(name=file_name(invoice.number, "invoice"), media=INVOICE, data=encode_signed(signed))
     lines = _lines_of_net(invoice) if bill is None else _lines_of_bill(bill)
     attached = Attachment(file.name, file.media, "署名付き請求データ / the signed invoice", file.data)
-    pdf = to_pdf(page(signed, invoice, lines, names), at_us=invoice.issued_us, attached=(attached,))
+    subject = "・".join(each.name[0] for each in lines) if bill is None else bill.claim.name_ja
+    pdf = to_pdf(page(signed, invoice, lines, names, subject=subject), at_us=invoice.issued_us, attached=(attached,))
     json = with_cells(_content(signed, invoice, lines, names), invoice.cells, names)
     return (
         file,

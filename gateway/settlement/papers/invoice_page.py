@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from gateway.settlement.paper import Names, file_name
-from gateway.settlement.papers.cells import cell_lists, store_lists, view_of
 from gateway.settlement.papers.figures import at_text, day_text, mark, number, period_text, rate, yen
 from gateway.settlement.papers.heads import addressee, writer
+from gateway.settlement.papers.lists import cell_lists, store_lists, view_of
 from gateway.settlement.papers.setting import (
     TOTAL,
     Both,
@@ -37,14 +37,14 @@ RANGES_MAX: Final = 40
 _LEADS: Final[dict[DocumentKind, Both]] = {
     DocumentKind.INVOICE: ("下記のとおり請求します。", "We claim the amount below."),
     DocumentKind.CREDIT_NOTE: (
-        "委託手数料が手数料を上回り差引額が負となったため、下記の額を返還します。",
-        "Commission and refunds exceed the fees: we return the amount below.",
+        "差引額が負となったため、下記の額を返還します。",
+        "The balance is negative: we return the amount below.",
     ),
     DocumentKind.STATEMENT: ("下記のとおり支払います。", "We will pay the amount below."),
 }
 _OWED: Final[Both] = (
-    "委託手数料が手数料を上回り差引額が負となりました。仕様書に定めがないため、下記の額の精算方法は協議によります。",
-    "Commission exceeds the fees. The agreement has no clause for it: how the amount is settled is agreed upon.",
+    "差引額が負となりました。仕様書に定めがないため、下記の額の精算方法は協議によります。",
+    "The balance is negative. The agreement has no clause for it: how the amount is settled is agreed upon.",
 )
 _HEADLINES: Final[dict[DocumentKind, tuple[Both, Both]]] = {
     DocumentKind.INVOICE: (("ご請求金額", "Amount due"), ("お支払期限", "Due")),
@@ -73,8 +73,8 @@ class Line(NamedTuple):
     clause: str = ""
 
 
-def page(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], names: Names) -> Document:
-    """The document over these lines."""
+def page(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], names: Names, *, subject: str) -> Document:
+    """The document over these lines. subject: what it is about, a line."""
     kind = DocumentKind(invoice.kind)
     owed = kind is DocumentKind.STATEMENT and invoice.due_yen < 0
     label, due = _HEADLINE_OWED if owed else _HEADLINES[kind]
@@ -95,6 +95,7 @@ def page(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], names
             label,
             yen(abs(invoice.due_yen)),
             facts(
+                ("件名", "Subject", subject),
                 (*due, day_text(invoice.due_on) or "契約に定める期日"),
                 ("対象期間", "Period", period_text(invoice.period)),
                 ("契約", "Agreement", invoice.agreement),
@@ -113,6 +114,8 @@ def page(signed: SignedInvoice, invoice: Invoice, lines: tuple[Line, ...], names
 
 
 def _items(invoice: Invoice, lines: tuple[Line, ...]) -> Table:
+    taxed = any(each.taxed for each in lines)
+    incl_ja, incl_en = ("(税込)", ", tax included") if taxed else ("", "")
     rows = [
         Row(
             (
@@ -127,12 +130,12 @@ def _items(invoice: Invoice, lines: tuple[Line, ...]) -> Table:
         for each in lines
     ]
     return Table(
-        ("内訳", "Items (yen, tax included)"),
+        ("内訳", f"Items (yen{incl_en})"),
         (
             Column(("項目", "Item"), width=1),
             Column(("数量", "Quantity"), right=True),
-            Column(("単価(税込)", "Unit price"), right=True),
-            Column(("金額(税込)", "Amount"), right=True),
+            Column((f"単価{incl_ja}", "Unit price"), right=True),
+            Column((f"金額{incl_ja}", "Amount"), right=True),
             Column(("消費税", "Tax")),
             Column(("根拠", "Clause")),
         ),
@@ -187,10 +190,7 @@ def _tax_table(invoice: Invoice, lines: tuple[Line, ...], names: Names) -> Itera
 
 
 def _notes(invoice: Invoice) -> Iterator[Both]:
-    yield (
-        "▲は負の額を表します。金額はすべて円、税込です。",
-        "▲ marks a negative amount. All amounts are yen, tax included.",
-    )
+    yield "▲は負の額を表します。金額の単位は円です。", "▲ marks a negative amount. All amounts are yen."
     if invoice.role != "certificate":
         yield (
             "手数料は提供した本人確認情報の件数により、同一電文の再送は重ねて算定しません。",

@@ -83,12 +83,15 @@ class Headline(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A document on A4. mark: stands on each page, what the data are; "" for real ones. lead: above the headline."""
+    """A document on A4. mark: stands on each page, what the data are; "" for real ones. lead: above the headline.
+
+    to: None where it is for the writer's own books.
+    """
 
     title: Both
     number: str
     mark: str
-    to: Someone
+    to: Someone | None
     of: Someone
     meta: tuple[tuple[Both, str], ...]
     lead: Both
@@ -157,3 +160,9 @@ def _compiler() -> typst.Compiler:
 def facts(*rows: tuple[str, str, str]) -> tuple[tuple[Both, str], ...]:
     """Rows of Japanese, English and value; those without a value are left out."""
     return tuple(((ja, en), value) for ja, en, value in rows if value)
+
+
+def in_glyphs(text: str) -> str:
+    """A person's text, with a geta (〓) for what the font lacks; an act that stands must have its document."""
+    holds = paper_typeface().characters.holds
+    return "".join(each if holds(each) else "〓" for each in text)

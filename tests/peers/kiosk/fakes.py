@@ -59,7 +59,7 @@ from protocol.issuance import (
     Statement,
 )
 from protocol.keys import Purpose
-from protocol.messages import Operation, decode_body, encode
+from protocol.messages import Operation, Refusal, decode_body, encode
 from protocol.outcomes import Outcome
 from protocol.request_id import make_request_id
 
@@ -194,7 +194,7 @@ class Centre:
         if not self.connected or operation in self.away_for:
             raise RelayAway("the relay does not answer")
         if operation in self.answers:
-            return self.answers[operation], b""
+            return self.answers[operation], encode(Refusal())
         if operation in (Operation.COMPLETE, Operation.VOID, Operation.ERASE):
             assert request_id is not None
             self.notices[request_id] = (operation, asked)

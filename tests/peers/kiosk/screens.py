@@ -11,7 +11,7 @@ import trio
 from gateway.peers.jpki.cards import issue_card, make_jpki
 from gateway.peers.kiosk.cards import FolderReader
 from gateway.peers.kiosk.faults import PowerSwitch
-from gateway.peers.kiosk.machine import Devices, Limits
+from gateway.peers.kiosk.front import Limits
 from gateway.peers.kiosk.running import Running, keep_time
 from gateway.peers.kiosk.serving import serve_screens
 from gateway.peers.kiosk.tray import TrayPrinter
@@ -40,6 +40,11 @@ class Served:
         self.place = place
         self.tray = tray
         self.power = power
+        self.token: trio.lowlevel.TrioToken | None = None
+
+    def look(self) -> None:
+        """The kiosk asks what stops, now."""
+        trio.from_thread.run(self.running.kiosk.announcements.look, trio_token=self.token)
 
 
 @contextmanager
@@ -61,14 +66,14 @@ def served(
     async def run() -> None:
         kiosk = place.kiosk()
         if limits is not None:
-            kiosk._limits = limits
+            kiosk.front.limits = limits
 
         async def pace() -> None:
             await trio.sleep(page_s)
 
         printer = TrayPrinter(directory / "tray", pace=pace)
         reader = FolderReader(cards)
-        kiosk._devices = Devices(reader, place.slot, printer)
+        kiosk._reader, kiosk._papers.printer = reader, printer
         kiosk.settling._printer = printer
         running = Running(kiosk, reader, place.slot, printer, centre)
         stop = trio.Event()
@@ -94,6 +99,7 @@ def served(
                     Served(address, running, place, directory / "tray", power),
                 ]
             )
+            held[2].token = held[0]
             ready.set()
 
     thread = threading.Thread(target=trio.run, args=(run,), daemon=True)

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from gateway.peers.kiosk.machine import Limits
+from gateway.peers.kiosk.front import Limits
 from gateway.peers.kiosk.steps import State
 from protocol.messages import Operation
 from protocol.outcomes import CATALOGUE, Outcome
@@ -238,6 +238,29 @@ def test_a_card_that_cannot_be_read_and_a_kiosk_without_its_relay_say_so(page, c
         holds(page)
 
 
+def test_stops_are_on_the_first_screen_and_a_stopped_service_cannot_be_begun(page, centre, cards, tmp_path) -> None:
+    with served(tmp_path, centre, cards) as kiosk:
+        page.goto(kiosk.address)
+        kiosk.look()
+        expect(page.locator("main")).to_contain_text("12月29日から1月3日は休止")
+        expect(page.locator("text=証明書の交付を始める")).to_be_visible()
+        holds(page)
+        centre.answers[Operation.MENU] = Outcome.SUSPENDED
+        kiosk.look()
+        expect(page.locator("main")).to_contain_text("ただいま取扱いを休止しています")
+        expect(page.locator("text=証明書の交付を始める")).to_have_count(0)
+        holds(page)
+        page.click("button[name='language']")
+        expect(page.locator("main")).to_contain_text("The service is stopped at the moment")
+        page.goto(kiosk.address)
+        page.evaluate(
+            "fetch('/do/begin', {method: 'POST', body: new URLSearchParams({token: document.body.dataset.token})})"
+        )
+        at(page, "refused")
+        expect(page.locator("main")).to_contain_text("notices on the first screen")
+        holds(page)
+
+
 def test_a_jam_is_shown_and_staff_clear_it(page, centre, cards, tmp_path) -> None:
     with served(tmp_path, centre, cards, operator=True) as kiosk:
         page.goto(f"{kiosk.address}/operator")
@@ -261,17 +284,17 @@ def test_a_jam_is_shown_and_staff_clear_it(page, centre, cards, tmp_path) -> Non
 def test_a_silent_user_is_warned_can_stay_and_is_gone_after_the_time(page, centre, cards, tmp_path) -> None:
     with served(tmp_path, centre, cards, limits=Limits(silent_us=4_000_000)) as kiosk:
         kiosk.place.now_us = now_us()
-        kiosk.running.kiosk._now_us = now_us
+        kiosk.running.kiosk.front.now_us = now_us
         up_to_pin(page, kiosk.address)
         page.click("button[name='language']")
         expect(page.locator("h1")).to_have_text("Enter your PIN")
         expect(page.locator("#warning")).to_be_visible()
         holds(page)
-        kiosk.running.kiosk._limits = Limits(silent_us=30_000_000)
+        kiosk.running.kiosk.front.limits = Limits(silent_us=30_000_000)
         page.click("#stay")
         expect(page.locator("#warning")).to_be_hidden()
         assert kiosk.running.kiosk.state is State.PIN
-        kiosk.running.kiosk._limits = Limits(silent_us=1_000_000)
+        kiosk.running.kiosk.front.limits = Limits(silent_us=1_000_000)
         at(page, "start")
         expect(page.locator("h1")).to_have_text("証明書交付サービス")
         assert kiosk.running.kiosk._sitting is None

@@ -7,9 +7,9 @@ from PIL import Image
 
 
 def photographed(pdf: bytes, page: int = 0, dpi: int = 200) -> Image.Image:
-    """A page as a flat picture."""
+    """A page's front as a flat picture."""
     document = pypdfium2.PdfDocument(pdf)
-    picture: Image.Image = document[page].render(scale=dpi / 72).to_pil().convert("RGB").copy()
+    picture: Image.Image = document[page * 2].render(scale=dpi / 72).to_pil().convert("RGB").copy()
     document.close()
     return picture
 

@@ -20,12 +20,14 @@ def ink(picture: Image.Image, place_mm: tuple[float, float, float, float]) -> fl
     return 255 - ImageStat.Stat(part).mean[0]
 
 
-@pytest.fixture(scope="module")
-def original(renderer: Renderer, town: Town) -> Image.Image:
-    """A page at a printer's resolution."""
+@pytest.fixture(scope="module", params=["front", "back"])
+def original(request: pytest.FixtureRequest, renderer: Renderer, town: Town) -> Image.Image:
+    """A side of a page at a printer's resolution."""
     pdf = renderer.render(of_kind(Kind.INCOME), sign=town.sign, bindings=town.bindings(Kind.INCOME)).pdf
     document = pypdfium2.PdfDocument(pdf)
-    picture: Image.Image = document[0].render(scale=DPI / 72, grayscale=True).to_pil().copy()
+    picture: Image.Image = (
+        document[("front", "back").index(request.param)].render(scale=DPI / 72, grayscale=True).to_pil().copy()
+    )
     document.close()
     return picture
 

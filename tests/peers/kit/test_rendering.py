@@ -1,19 +1,22 @@
 """Every kind renders, reads back from its picture, and says in its text what it was given."""
 
+import io
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
+import pypdfium2
 import pytest
 import typst
+from PIL import Image
 
 from gateway import fonts
 from gateway.era import in_reiwa
 from gateway.fonts import FontMissing
 from gateway.peers.kit.content import IMPRESSION_BYTES_MAX, Row, Section
-from gateway.peers.kit.errors import GlyphMissing, PictureInvalid, TextTooLong
+from gateway.peers.kit.errors import GlyphMissing, PageUnreadable, PictureInvalid, TextTooLong
 from gateway.peers.kit.impressions import draw_impression
-from gateway.peers.kit.reading import read_pages, read_texts
+from gateway.peers.kit.reading import BACK_TEXT, read_pages, read_texts
 from gateway.peers.kit.rendering import Renderer, pdf_to_sign
 from gateway.peers.kit.verdict import split_mark
 from protocol.certificates import KINDS, Kind
@@ -207,6 +210,48 @@ def test_without_a_japanese_font_the_remedy_is_named(tmp_path: Path, monkeypatch
             Renderer([tmp_path])
     finally:
         fonts.find_typeface.cache_clear()
+
+
+def test_behind_every_page_is_a_back_that_bears_the_ground_and_nothing_else(renderer: Renderer, town: Town) -> None:
+    rendered = renderer.render(household(9), sign=town.sign, bindings=town.bindings(Kind.RESIDENT))
+    sides = sides_of(rendered.pdf)
+    assert len(sides) == 2 * len(rendered.codes) > 2
+    assert {"".join(text.split()) for text in sides[1::2]} == {BACK_TEXT}
+    assert len(read_texts(rendered.pdf)) == len(rendered.codes)
+
+
+@pytest.mark.parametrize("what", ["a page of another", "a picture", "a second back"])
+def test_what_else_stands_on_a_back_is_a_page_without_a_code_or_with_anothers(
+    what: str, renderer: Renderer, town: Town
+) -> None:
+    pdf = renderer.render(household(1), sign=town.sign, bindings=town.bindings(Kind.RESIDENT)).pdf
+    other = renderer.render(household(1), sign=town.sign, bindings=town.bindings(Kind.RESIDENT))
+    with pypdfium2.PdfDocument(pdf) as document, pypdfium2.PdfDocument(other.pdf) as foreign:
+        if what == "a page of another":
+            document.del_page(1)
+            document.import_pages(foreign, pages=[0], index=1)
+        elif what == "a second back":
+            document.import_pages(foreign, pages=[1], index=1)
+        else:
+            picture = pypdfium2.PdfImage.new(document)
+            picture.set_bitmap(pypdfium2.PdfBitmap.from_pil(Image.new("L", (8, 8))))
+            back = document[1]
+            back.insert_obj(picture)
+            back.gen_content()
+        out = io.BytesIO()
+        document.save(out)
+    if what == "a page of another":
+        assert read_pages(out.getvalue())[1] == other.codes[0]
+        return
+    with pytest.raises(PageUnreadable) as refused:
+        read_pages(out.getvalue())
+    assert refused.value.page == 2
+
+
+def sides_of(pdf: bytes) -> list[str]:
+    """The text of every side."""
+    with pypdfium2.PdfDocument(pdf) as document:
+        return [document[index].get_textpage().get_text_range() for index in range(len(document))]
 
 
 def test_a_gothic_font_serves_where_mincho_is_missing(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def merged(*parts: tuple[bytes, int]) -> bytes:
     made = pypdfium2.PdfDocument.new()
     for pdf, page in parts:
         source = pypdfium2.PdfDocument(pdf)
-        made.import_pages(source, [page])
+        made.import_pages(source, [page * 2])  # the fronts
         source.close()
     out = io.BytesIO()
     made.save(out)

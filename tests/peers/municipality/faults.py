@@ -120,10 +120,10 @@ class AnswersTwice(LineServer):
 
 
 def spliced(pdf: bytes, foreign: bytes, index: int) -> bytes:
-    """A PDF with one page replaced by the same page of another."""
+    """A PDF with the front of one page replaced by that of another."""
     with pypdfium2.PdfDocument(pdf) as document, pypdfium2.PdfDocument(foreign) as other:
-        document.del_page(index)
-        document.import_pages(other, pages=[index], index=index)
+        document.del_page(2 * index)
+        document.import_pages(other, pages=[2 * index], index=2 * index)
         return written(document)
 
 

@@ -6,6 +6,7 @@ import os
 from gateway.peers.municipality import reports
 from protocol.application import Transition
 from protocol.invoice import (
+    STANDARD_TAX,
     DocumentKind,
     Invoice,
     Rests,
@@ -35,7 +36,8 @@ def statement(world: World, *, period: str = "2026-10", copies: int = 3, at_us: 
         "version": 1, "kind": int(DocumentKind.STATEMENT), "number": f"centre-{period}", "issuer": "centre",
         "role": "certificate", "environment": ENVIRONMENT, "party": PARTY, "period": period, "issued_on": "2026-11-10",
         "due_on": "2026-11-30", "agreement": "m-1", "cells": (cell,), "net": amount, "due_yen": amount.due_yen,
-        "tax_yen": 0, "tax_supplier": "", "rests": Rests((), 1, bytes(32), at_us), "items": copies,
+        "tax": STANDARD_TAX, "tax_yen": 0, "tax_supplier": "", "items": copies,
+        "rests": Rests((), 1, bytes(32), at_us - DAY_US, at_us),
         "items_digest": bytes(32), "issued_us": at_us,
     }  # fmt: skip
     data = encode_invoice(Invoice(**{**facts, **changes}))

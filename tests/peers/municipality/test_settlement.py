@@ -1,13 +1,17 @@
-"""Confirmed data kept whole or not at all, held against the municipality's own reports; and the claim resting on it."""
+"""Confirmed data kept whole or not at all and held against the municipality's reports; the claim that rests on them."""
 
 import hashlib
+import json
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.cli.municipality import command
 from gateway.peers.municipality import claiming, confirmed, journal
 from gateway.peers.municipality.claiming import Sums, own_sums
 from gateway.peers.municipality.errors import ClaimImpossible
@@ -172,16 +176,18 @@ def test_what_the_reports_come_to_follows_the_deposit_and_the_freeze() -> None:
         sold(1),
         sold(2, copies=2),
         sold(3, application=(1).to_bytes(16, "big"), **VOID),
-        sold(4, day=40),  # of November
+        sold(4, day=40),  # of November, it seems; by correction 6 of October
         sold(5, at_us=FROZEN_US + 1),  # of October, reported after the freeze
         sold(6, application=(4).to_bytes(16, "big"), transition=11, copies=0, yen=0, deposited_at_us=sold(9).at_us,
              at_us=FROZEN_US + 2),
+        sold(7, day=41),  # of November
     ]  # fmt: skip
-    october = own_sums(listed, period="2026-10", at_us=FROZEN_US, before_us=0)
+    october = own_sums(listed, period="2026-10", at_us=FROZEN_US, before_us=FROZEN_US)
     november = own_sums(listed, period="2026-11", at_us=FROZEN_US + month, before_us=FROZEN_US)
-    assert (october, november) == (Sums(2, 600), Sums(2, 600)), "late ones are adjustments of the next month"
-    whole = own_sums(listed, period="2026-11", at_us=FROZEN_US + month, before_us=0)
-    assert whole == Sums(4, 1200)
+    assert (october, november) == (Sums(2, 600), Sums(3, 900)), "late ones are adjustments of the next month"
+    later = FROZEN_US + month
+    alone = own_sums(listed, period="2026-11", at_us=later, before_us=later)
+    assert alone == Sums(1, 300), "October is still open then, and has its own"
 
 
 @given(
@@ -199,7 +205,7 @@ def test_months_together_come_to_all_reports(changes, freezes) -> None:
     months = ["2026-10", "2026-11", "2026-12"]
     sums = [
         own_sums(listed, period=month, at_us=cut, before_us=before)
-        for month, cut, before in zip(months, cuts, [0, *cuts], strict=False)
+        for month, cut, before in zip(months, cuts, [cuts[0], *cuts], strict=False)
     ]
     expected = sum(
         each.copies for each in listed if each.at_us <= cuts[2] and claiming.month_of(each.deposited_at_us) <= months[2]
@@ -227,3 +233,31 @@ def test_a_claim_that_was_altered_is_found(town: Town, world: World, what: str) 
 
 def rest(signed: SignedClaim) -> tuple[str, bytes]:
     return signed.key_id, signed.signature
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(command, list(map(str, arguments)))
+
+
+def test_the_command_shows_what_is_confirmed_and_reported_writes_it_and_claims(
+    town: Town, world: World, tmp_path: Path
+) -> None:
+    where = ("settlement", PERIOD, "--data", town.data)
+    assert "no confirmed data yet" in run(*where).output
+    data, table = statement(world), bytes(CONFIRMED_PART_BYTES + 1)
+    with town.opened() as municipality:
+        noted(municipality.store, sold(1))
+        confirmed.keep(municipality.store, Confirmed(paper(data), 0, data))
+        confirmed.keep(municipality.store, parts(paper(table, name="cells.csv"), table)[0])
+    shown = run(*where, "--out", tmp_path).output
+    assert "parts are missing" in shown
+    assert "confirmed 3通 900円  報告 / reported 1通 300円  不一致 / differs" in shown
+    assert "not claimed" in shown
+    assert [file.read_bytes() for file in (tmp_path / PERIOD).iterdir()] == [data]
+    assert run(*where, "--claim").exit_code == 2, "a claim is somebody's"
+    assert f"claimed {CODE}-{PERIOD} 555円" in run(*where, "--claim", "--by", "hanako").output
+    *_, position = [json.loads(line) for line in run(*where, "--json").output.splitlines()]
+    assert (position["agrees"], position["due_yen"], position["claim_yen"]) == (False, 555, 555)
+    assert position["reported"] == {"copies": 1, "fees": 300}
+    empty = run("settlement", "2026-09", "--data", town.data, "--claim", "--by", "hanako")
+    assert isinstance(empty.exception, ClaimImpossible)

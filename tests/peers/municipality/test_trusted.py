@@ -1,14 +1,13 @@
 """Files that say whom to believe, taken over while serving."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
 from gateway.peers.municipality.errors import SetupIncomplete
 from gateway.peers.municipality.settings import read_settings
 from gateway.peers.municipality.setup import now_us
-from gateway.peers.municipality.trusted import CrlFile, Trusted
+from gateway.peers.municipality.trusted import Trusted
 from protocol.trust import encode_trust
 from tests.peers.municipality.kit import OPERATOR, Town, World
 
@@ -60,15 +59,3 @@ def test_only_a_line_key_of_the_centre_that_is_valid_now_speaks_on_the_line(
     (town.data / "centre.bundle").write_bytes(encode_trust(world.trust))  # another's bundle
     trusted.reload()
     assert trusted.centre_key(line.key_id, now_us()) is None
-
-
-def test_a_revocation_list_is_read_again_when_it_is_replaced(world: World, tmp_path: Path) -> None:
-    source = world.root / "jpki" / "crl.der"
-    file = CrlFile(tmp_path / "crl.der")
-    assert file.read() is None
-    shutil.copy(source, tmp_path / "crl.der")
-    first = file.read()
-    assert first is not None
-    assert file.read() is first
-    (tmp_path / "crl.der").write_bytes(b"spoilt")
-    assert file.read() is first

@@ -34,6 +34,7 @@ from protocol.commitment import commitment_key, request_commitment, response_com
 from protocol.keys import Algorithm, PublicKey
 from protocol.ledger import Entry, EntryKind, encode_entry
 from protocol.messages import (
+    PROOFLESS,
     BlockShare,
     Operation,
     ReceiptQuery,
@@ -129,7 +130,7 @@ class Centre:
                 outcome, body, yen, kind = *self.recorded[request.request_id][:2], 0, EntryKind.REPEAT
             else:
                 outcome, body, yen = self.say(request)
-            if not CATALOGUE[Outcome(outcome)].recorded:
+            if request.operation in PROOFLESS or not CATALOGUE[Outcome(outcome)].recorded:
                 transients.append(Transient(request.request_id, outcome, body))
                 continue
             self.recorded.setdefault(request.request_id, (outcome, body, yen))

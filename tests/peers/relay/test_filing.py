@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import trio
-import trio.testing
 
 from gateway.peers.proof_book import ProofBookError, open_proof_book
 from gateway.peers.relay import courier as courier_module
@@ -80,6 +79,7 @@ async def test_a_relay_that_runs_files_what_its_courier_settles(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filing, "AT_ONCE", 3)
+    monkeypatch.setattr(filing, "EVERY_S", 0.01)
     ids = {take(store, complete(begun(store, new_application()))) for _ in range(7)}
     broken = [ProofBookError("the disk is full")]
     with open_store(tmp_path) as written, open_proof_book(tmp_path / "proofs") as book:

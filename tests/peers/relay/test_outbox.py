@@ -211,6 +211,70 @@ async def test_a_refused_notice_waits_for_a_person_and_holds_up_nothing(store: S
 
 
 @pytest.mark.trio
+async def test_what_a_suspension_held_back_goes_out_under_new_ids_in_order_once_it_has_ended(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier_module, "SUSPENDED_LOOK_S", 0.001)
+    monkeypatch.setattr(courier_module, "PAUSE_S_FIRST", 0.001)
+    first, other = begun(store, new_application()), begun(store, new_application())
+    ids = [take(store, notice) for notice in (complete(first), erase(first), complete(other))]
+    centre = Centre()
+    centre.fail = lambda request: Outcome.SUSPENDED
+    asked = [Operation.COMPLETE.name, Operation.STATUS.name, Operation.STATUS.name]
+    await deliver(store, tmp_path, MemoryLine(centre), goal=lambda: centre.operations().count("STATUS") > 3)
+    assert outbox.depth(store).held == 3
+    assert worklist.refused(store) == []
+    assert worklist.in_doubt(store, before_us=2**62) == []
+    assert len(centre.recorded) <= 2, "a suspension writes a line for a notice, not for every time it is asked"
+    assert set(asked) == set(centre.operations())
+    centre.fail = None
+    seen = len(centre.asked)
+    await deliver(store, tmp_path, MemoryLine(centre))
+    rows = store.rows("SELECT application, operation, request_id, state, outcome FROM outbox ORDER BY number")
+    assert [(row[3], row[4]) for row in rows] == [
+        ("delivered", Outcome.COMPLETED), ("delivered", Outcome.ERASED), ("delivered", Outcome.COMPLETED),
+    ]  # fmt: skip
+    assert {row[2] for row in rows} & set(centre.recorded) == {row[2] for row in rows}
+    assert rows[0][2] != ids[0]
+    assert rows[1][2] == ids[1]  # it had not been asked
+    after = [request for request in centre.asked[seen:] if request.request_id in {row[2] for row in rows[:2]}]
+    assert [request.operation for request in after] == [Operation.COMPLETE, Operation.ERASE]
+    (total,) = totals.totals(store, DAY)
+    assert (total.copies, total.waiting, total.refused) == (4, 0, 0)
+    assert centre.money == {first: 600, other: 600}
+    take(store, complete(first), request_id=ids[0])  # a kiosk that never heard TAKEN_OVER: still the same notice
+    assert outbox.depth(store).held == 0
+
+
+@pytest.mark.trio
+async def test_a_suspension_that_ended_while_the_relay_was_off_holds_nothing_back(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier_module, "PAUSE_S_FIRST", 0.001)
+    request_id = take(store, complete(begun(store, new_application())))
+    centre = Centre()
+    centre.recorded[request_id] = (Outcome.SUSPENDED, encode(issuance.Relayed(0, b"")), 0)
+    await deliver(store, tmp_path, MemoryLine(centre))
+    assert centre.operations() == ["COMPLETE", "RECEIPT", "STATUS", "COMPLETE"]
+    ((state, outcome),) = store.rows("SELECT state, outcome FROM outbox")
+    assert (state, outcome) == ("delivered", Outcome.COMPLETED)
+
+
+@pytest.mark.trio
+async def test_what_was_held_for_longer_than_an_id_is_taken_goes_out_under_a_new_one(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier_module, "PAUSE_S_FIRST", 0.001)
+    request_id = take(store, complete(begun(store, new_application())))
+    centre = Centre()
+    centre.fail = lambda request: Outcome.STALE_REQUEST_ID if request.request_id == request_id else None
+    await deliver(store, tmp_path, MemoryLine(centre))
+    assert centre.operations() == ["COMPLETE", "COMPLETE"]
+    assert store.rows("SELECT state FROM outbox") == [("delivered",)]
+    assert notices.unacknowledged(store, limit=9) == []
+
+
+@pytest.mark.trio
 async def test_money_whose_completion_was_refused_is_in_doubt_again_until_it_is_refunded(
     store: Store, tmp_path: Path
 ) -> None:

@@ -7,7 +7,8 @@ from structlog.testing import capture_logs
 
 from gateway.ops.logs import KeyFence
 from gateway.peers.kiosk.link import RelayLink
-from gateway.peers.relay import notices, outbox, registry, totals, worklist
+from gateway.peers.relay import courier, notices, outbox, registry, totals, worklist
+from gateway.peers.relay.menus import KEPT_MAX, KEPT_S, Menus
 from gateway.peers.relay.notices import NoticeKind
 from gateway.peers.relay.serving import Ports, serve_relay
 from gateway.peers.relay.store import open_store
@@ -121,6 +122,33 @@ async def test_notices_of_while_the_centre_is_away_reach_it_under_their_ids(site
     stop.set()
 
 
+async def test_notices_of_a_suspended_operator_reach_the_centre_once_it_is_suspended_no_more(
+    site, data, served, monkeypatch
+) -> None:
+    monkeypatch.setattr(courier, "SUSPENDED_LOOK_S", 0.02)
+    centre, _, ports, _ = served
+    async with site.kiosk(data, ports.line) as client:
+        application = await begin(client, site)
+        assert relayed(await call(client, Operation.APPLY, statement(application))).outcome == Outcome.APPLIED
+        centre.fail = lambda _: Outcome.SUSPENDED
+        first = client.new_id()
+        taken = await call(client, Operation.COMPLETE, complete(application), request_id=first)
+        assert taken.outcome == Outcome.TAKEN_OVER
+        assert (await call(client, Operation.ERASE, erase(application))).outcome == Outcome.TAKEN_OVER
+        await until(lambda: centre.operations().count("STATUS") > 2)
+        with open_store(data) as store:
+            assert outbox.depth(store).held == 2
+            assert worklist.refused(store) == []
+            centre.fail = None
+            await until(lambda: outbox.depth(store).held == 0)
+            assert worklist.refused(store) == []
+            assert notices.unacknowledged(store, limit=9) == []
+    assert centre.operations()[-2:] == ["COMPLETE", "ERASE"]
+    assert centre.recorded[first][0] == Outcome.SUSPENDED
+    assert centre.asked[-2].request_id != first
+    assert centre.money == {application: 2 * FEE_YEN}
+
+
 async def test_what_is_not_the_kiosks_own_does_not_pass(site, data, served) -> None:
     centre, _, ports, _ = served
     async with site.kiosk(data, ports.line) as one, site.kiosk(data, ports.line, "kiosk-2") as other:
@@ -203,6 +231,37 @@ async def test_what_the_centre_refuses_comes_back_as_it_was_said_and_is_not_aske
         centre.fail = lambda _: answers.pop(0) if answers else None
         told = relayed(await call(client, Operation.AUTHENTICATE, authenticate(site)))
         assert told.outcome == Outcome.AUTHENTICATED
+
+
+async def test_a_menu_that_many_kiosks_look_at_is_one_question_to_the_centre(site, data, served) -> None:
+    centre, _, ports, _ = served
+    looked = [issuance.MenuQuery(CITY, 1)] * 3 + [issuance.MenuQuery(CITY, 2)]
+    async with site.kiosk(data, ports.line) as one, site.kiosk(data, ports.line, "kiosk-2") as two:
+        answers = [Outcome.CARD_NOT_USABLE]  # a refusal for cause is said again like a menu, what passes is not
+        centre.fail = lambda request: answers.pop() if answers and request.body == encode(looked[-1]) else None
+        for client in (one, two):
+            told = [relayed(await call(client, Operation.MENU, body)).outcome for body in looked]
+            assert told == [Outcome.MENU] * 3 + [Outcome.CARD_NOT_USABLE]
+        assert centre.operations() == ["MENU", "MENU"]
+
+
+async def test_a_menu_is_kept_for_seconds_and_what_passes_is_not_kept() -> None:
+    clock = [0.0]
+    menus = Menus(lambda: clock[0])
+    asked = issuance.KioskCall(Operation.MENU, encode(issuance.MenuQuery(CITY, 1)))
+    for outcome in (Outcome.BUSY, Outcome.STALE_REQUEST_ID, Outcome.REPEAT_LIMIT, 9999):
+        menus.keep(asked, issuance.Relayed(outcome, b""))
+        assert menus.find(asked) is None
+    said = issuance.Relayed(Outcome.MENU, b"menu")
+    menus.keep(asked, said)
+    menus.keep(issuance.KioskCall(Operation.CHALLENGE, asked.body), issuance.Relayed(Outcome.CHALLENGED, b""))
+    assert menus.find(asked) == said
+    assert menus.find(issuance.KioskCall(Operation.CHALLENGE, asked.body)) is None
+    clock[0] = KEPT_S
+    assert menus.find(asked) is None
+    for number in range(KEPT_MAX + 1):
+        menus.keep(issuance.KioskCall(Operation.MENU, b"%d" % number), said)
+    assert len(menus._kept) == KEPT_MAX
 
 
 async def test_a_kiosk_lost_while_in_use_and_money_of_nowhere_are_noticed(site, data, served) -> None:
