@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 import msgspec
@@ -160,7 +160,7 @@ def late(
 
     acts, found = at_desk(data, dsn, work)
     if as_json:
-        echo({"acts": [shown(each) for each in acts], **_late_json(found)})
+        echo({"acts": [shown(each) for each in acts], **late_json(found)})
         return
     show(acts, as_json=False)
     click.echo("\n".join(late_lines(found)))
@@ -233,7 +233,8 @@ def late_lines(found: Overdue) -> Iterator[str]:
         yield f"  遅延利息の入金 / interest paid: {found.interest_paid_yen:,}円"
 
 
-def _late_json(found: Overdue) -> dict[str, object]:
+def late_json(found: Overdue) -> dict[str, Any]:
+    """The same for programs."""
     debt = found.debt
     return {
         "number": debt.number,

@@ -15,6 +15,7 @@ from gateway.settlement.conduct import Desk, Person
 from gateway.settlement.ending import CLAUSES, Account
 from gateway.settlement.handed_over import check_package
 from gateway.settlement.handing_over import hand_over
+from gateway.settlement.owing import Debt
 from gateway.settlement.terms import PartyRole
 from protocol.act import Act
 from protocol.trust import BUNDLE_BYTES_MAX, Trust, TrustError, decode_trust
@@ -64,8 +65,8 @@ def accelerate(
     --ground "dishonoured bill" --reference "report 7"
     """
 
-    async def work(desk: Desk) -> Act:
-        return await conduct_ending.accelerate(
+    async def work(desk: Desk) -> tuple[Act, list[Debt]]:
+        act = await conduct_ending.accelerate(
             desk,
             party,
             PartyRole(debtor),
@@ -76,8 +77,16 @@ def accelerate(
             reference=reference,
             contract=contract,
         )
+        return act, await conduct_ending.due_at_once(desk, act)
 
-    show([at_desk(data, dsn, work)], as_json=as_json)
+    act, due = at_desk(data, dsn, work)
+    if as_json:
+        numbers = [{"number": each.number, "open_yen": each.open_yen, "deadline": str(each.deadline)} for each in due]
+        echo({**shown(act), "due": numbers})
+        return
+    show([act], as_json=False)
+    for each in due:
+        click.echo(f"  {each.number}  未払 / open {each.open_yen:,}円  期限 / due {each.deadline}")
 
 
 @click.command("final-account")

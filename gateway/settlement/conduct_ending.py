@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from gateway.settlement.admission import Person, admit, check_person
 from gateway.settlement.conduct_contract import contract_with, debts_with, invoice_of
-from gateway.settlement.contract_facts import Accounted, facts_of
+from gateway.settlement.contract_facts import Accelerated, Accounted, facts_of
 from gateway.settlement.desk import Desk, of_period
 from gateway.settlement.ending import (
     Account,
@@ -26,6 +26,7 @@ from gateway.settlement.ending import (
     whole_periods,
 )
 from gateway.settlement.errors import ActStands, SettlementError
+from gateway.settlement.owing import Debt
 from gateway.settlement.papers.account import account_papers
 from gateway.settlement.periods import Period
 from gateway.settlement.reading import read_statement
@@ -99,6 +100,13 @@ async def accelerate(
         return error.act
     await desk.write([act], seen=of_period(acts, act.period), of=act.period)
     return act
+
+
+async def due_at_once(desk: Desk, act: Act) -> list[Debt]:
+    """The open debts that fell due by an acceleration. Raises: SettlementError, StoreError."""
+    debtor = facts_of(act, Accelerated).debtor
+    found = await debts_with(desk, contract_with(desk, act.party, act.contract), act.party, await desk.acts())
+    return [debt for debt in found if debt.accelerated and debt.debtor == debtor and debt.open_yen > 0]
 
 
 async def final_account(

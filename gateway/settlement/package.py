@@ -87,7 +87,7 @@ class Package:
     async def add(self, name: str, data: AsyncIterable[bytes]) -> None:
         """Write a file from pieces. Raises: OSError."""
         digest, size = hashlib.sha256(), 0
-        path = self.directory / name
+        path = self.directory.joinpath(name)
         path.parent.mkdir(mode=_DIRECTORY, parents=True, exist_ok=True)
         with path.open("xb") as file:
             async for piece in data:
@@ -98,16 +98,16 @@ class Package:
 
     def put(self, name: str, data: bytes) -> None:
         """Write a file. Raises: OSError."""
-        path = self.directory / name
+        path = self.directory.joinpath(name)
         path.parent.mkdir(mode=_DIRECTORY, parents=True, exist_ok=True)
         write_new(path, data, mode=PRIVATE)
         self._lines[name] = FileLine(name, len(data), hashlib.sha256(data).hexdigest())
 
     def seal(self, manifest: bytes, *, key_id: str, signature: bytes) -> None:
         """Write the list and its signature; nothing can be added after it. Raises: OSError."""
-        write_new(self.directory / MANIFEST, manifest, mode=PRIVATE)
+        write_new(self.directory.joinpath(MANIFEST), manifest, mode=PRIVATE)
         signed = Signed(key_id, base64.b64encode(signature).decode())
-        write_new(self.directory / SIGNATURE, _json(signed), mode=PRIVATE)
+        write_new(self.directory.joinpath(SIGNATURE), _json(signed), mode=PRIVATE)
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
@@ -143,7 +143,7 @@ def read_package(directory: Path, trust: Trust) -> Manifest:
 
 def _bytes(directory: Path, name: str) -> bytes:
     try:
-        with (directory / name).open("rb") as file:
+        with directory.joinpath(name).open("rb") as file:
             data = file.read(MANIFEST_BYTES_MAX + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PackageInvalid(name, "is missing") from error
@@ -160,7 +160,7 @@ def _check_files(directory: Path, manifest: Manifest) -> None:
     for name in sorted(present ^ set(wanted)):
         raise PackageInvalid(name, "is missing" if name in wanted else "is not in the list")
     for line in manifest.files:
-        if _digest(directory / line.name) != (line.size, line.sha256):
+        if _digest(directory.joinpath(line.name)) != (line.size, line.sha256):
             raise PackageInvalid(line.name, "is another file than the list names")
 
 

@@ -13,7 +13,14 @@ from click.testing import CliRunner
 from gateway.app.setup import make_centre
 from gateway.cli import is_known
 from gateway.cli.settle import command
+from gateway.cli.settle_contract import late_json, late_lines
+from gateway.settlement.calendars import STANDARD
+from gateway.settlement.conduct_contract import Overdue
+from gateway.settlement.interest import Waiver
+from gateway.settlement.overdue import delays, interest_act, waiver_act
+from gateway.settlement.owing import debts
 from tests.kit.centre import standing
+from tests.settlement.acting import AT_US, MAY_NET, OPERATOR, invoiced, on, paid
 
 TERM = "2020-04-01/2020-09-30"
 CLERK = ("--party", "cvs-dev", "--by", "clerk-1")
@@ -93,7 +100,7 @@ def test_inspections_and_accelerations_are_recorded_once(data):
     late_notice = _run(*inspect, "--notice", "2020-06-01")
     assert "did not come before" in str(late_notice.exception)
     event = ("accelerate", "--data", data, *CLERK, "--event", 2, "--on", "2020-08-03", "--ground", "不渡り")
-    (fell,) = _json(*event, "--reference", "7号")
+    fell = _json(*event, "--reference", "7号")
     assert (fell["kind"], fell["ground"], fell["day"]) == ("accelerated", "不渡り", "2020-08-03")
     assert "events 1 to 6" in str(_run(*event, "--reference", "7号", "--event", 7).exception)
 
@@ -106,3 +113,33 @@ def test_options_that_contradict_one_another_and_claims_that_did_not_come_are_re
     both = _run(*late, "--payable-by", "2020-12-01", "--paid", "2020-11-01")
     assert "give one of --payable-by, --waive, --paid" in both.output
     assert "nothing was asked of cvs-dev for 2020-05" in str(_run(*late).exception)
+
+
+def test_a_delay_is_shown_with_how_it_was_reckoned_and_what_became_of_it():
+    """12,345,678 yen received, a part of the net paid on time, the rest ten days late, and 1,000 yen still unpaid."""
+    acts = [paid(7_000_000, "2026-06-22"), paid(MAY_NET - 7_001_000, "2026-07-02", turn=1)]
+    (debt,) = debts(acts, [OPERATOR], calendars=STANDARD, invoiced=[invoiced()])
+    today = on("2026-07-10")
+    late, running = delays(debt, acts, today=today)
+    given = {"day": today, "by": "clerk-1", "at_us": AT_US}
+    asked = interest_act(debt, late, payable_by=on("2026-07-31"), acts=acts, **given)
+    waived = waiver_act(debt, late, Waiver(ground="g", reference="r"), acts=[*acts, asked], **given)
+    found = Overdue(debt=debt, delays=tuple(delays(debt, [*acts, asked, waived], today=today)), interest_paid_yen=300)
+    text = "\n".join(late_lines(found))
+    assert late.late.interest_yen == 700
+    for told in (
+        "certificate-2026-05  7,654,321円  期限 / due 2026-06-22  未払 / open 1,000円",
+        "2026-07-02 支払 / paid 653,321円: 10日遅延、算入10日",
+        "1,053,744円 x 2.50% -> 700円 (差引後なら / on the net 400円) [000契17]",
+        "請求 / asked for: 700円, 2026-07-31まで",
+        "免除 / waived: 2026-07-10 clerk-1",
+        "未払 / unpaid 1,000円: 18日遅延",
+        "interest paid: 300円",
+    ):
+        assert told in text
+    assert running.late.interest_yen == 0
+    said = late_json(found)
+    assert [(each["turn"], each["asked"], each["waived"]) for each in said["delays"]] == [
+        (1, True, True),
+        (None, False, False),
+    ]

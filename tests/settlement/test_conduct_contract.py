@@ -21,7 +21,7 @@ from gateway.settlement.conduct_contract import (
     receive_from_line,
     waive_interest,
 )
-from gateway.settlement.conduct_ending import AccountOvertaken, NoAccount, accelerate, final_account
+from gateway.settlement.conduct_ending import AccountOvertaken, NoAccount, accelerate, due_at_once, final_account
 from gateway.settlement.contract_facts import Inspected, Received, facts_of
 from gateway.settlement.errors import GivenInvalid
 from gateway.settlement.handed_over import HandOverContradicted, check_package
@@ -171,7 +171,8 @@ async def test_late_interest_is_asked_for_paid_or_waived_once(database_dsn, tmp_
         made, _ = await final_account(place.desk("2026-11-22"), "cvs-dev", ENDED, CLERK)
         assert (made.to_centre_yen, [each.yen for each in made.unclaimed]) == (0, [6 * 55_000])
         papers = sorted(path.name for path in (tmp_path / SEPTEMBER / "cvs-dev").glob("interest-*"))
-        assert papers == ["interest-2026-09-cvs-dev-fees.json", "interest-2026-09-cvs-dev-fees.pdf"]
+        own = "interest-2026-09-cvs-dev-fees"
+        assert papers == [f"{own}{part}.{kind}" for part in ("-paid-1", "-paid-2", "") for kind in ("json", "pdf")]
         assert (tmp_path / TERM.replace("/", "_") / "cvs-dev" / "final-account-cvs-dev-2026-09-30.pdf").exists()
         assert (await check_settlement(place.desk("2026-11-23"))).findings == ()
 
@@ -199,6 +200,8 @@ async def test_an_acceleration_makes_the_invoice_due_on_the_day_of_the_event(dat
         await invoiced(place)
         act = await accelerate(place.desk("2026-10-17"), "cvs-dev", PartyRole.OPERATOR, 2, CLERK, **given)
         assert act == await accelerate(place.desk("2026-10-18"), "cvs-dev", PartyRole.OPERATOR, 2, CLERK, **given)
+        due = await due_at_once(place.desk("2026-10-17"), act)
+        assert [(each.number, each.open_yen) for each in due] == [("certificate-2026-09-cvs-dev-fees", NET)]
         found = await overdue(place.desk("2026-10-19"), SEPTEMBER, "cvs-dev", "fees")
         assert (found.debt.deadline, found.debt.accelerated, found.delays[0].late.days) == (day("2026-10-16"), True, 3)
         late = (await status(place.desk("2026-10-19"), SEPTEMBER)).late
