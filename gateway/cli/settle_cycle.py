@@ -10,12 +10,13 @@ import click
 import msgspec
 
 from gateway.cli.centre import data_needed, dsn_option
-from gateway.cli.settle_desk import at_desk, documents_of, show, who
+from gateway.cli.settle_desk import at_desk, documents_of, read, show, who
 from gateway.settlement import conduct
 from gateway.settlement.checking import Checked, check_settlement
 from gateway.settlement.conduct import Desk, Person
 from gateway.settlement.conduct_status import Stand, Status, StepStand
 from protocol.act import Act
+from protocol.trust import decode_trust
 
 _DAY: Final = click.DateTime(formats=["%Y-%m-%d"])
 _MARKS: Final = {Stand.DONE: "済", Stand.OPEN: "未", Stand.LATE: "遅延", Stand.LATER: "予定", Stand.NONE: "-"}
@@ -195,13 +196,16 @@ def status(period: str, data: Path, dsn: str | None, *, as_json: bool) -> None:
 def verify(period: str, data: Path, dsn: str | None, *, as_json: bool) -> None:
     """Hold acts against the ledger's entries, and amounts and documents of frozen periods against the ledger.
 
-    Writes nothing. The exit status is 0 when everything holds and 1 when something does not.
+    Signatures are held against the centre's trust bundle. Writes nothing. The exit status is 0 when everything holds
+    and 1 when something does not.
 
     Example: sekisho settle verify 2026-11 --data centre
     """
 
+    trust = decode_trust(read(data / "trust.bundle"))
+
     async def work(desk: Desk) -> Checked:
-        return await check_settlement(desk, of=desk.period(period) if period else None)
+        return await check_settlement(desk, of=desk.period(period) if period else None, trust=trust)
 
     found = at_desk(data, dsn, work)
     if as_json:

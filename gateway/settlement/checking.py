@@ -5,14 +5,14 @@ What is found, and what it means:
   act's: the table of acts was changed beside the journal;
 - turns with a gap: an act is gone;
 - a frozen period whose invoices or payment statements do not come to what was frozen (conservation);
-- a document that the ledger no longer gives, or whose stored bytes are others.
+- a document that the ledger no longer gives, whose stored bytes are others, or that no key of the centre signed.
 
 Nothing is written. Cost: the acts in memory, and for each frozen period one reading of its entries.
 Source: DESIGN section 11, invariants; docs/SETTLEMENT.md.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -30,11 +30,15 @@ from gateway.store.ledger import LedgerStore
 from gateway.store.settlement import SettlementReader
 from gateway.store.settlement_acts import ActStore, DocumentRow, DocumentStore, StoredAct
 from protocol.act import Act, ActError, ActKind, act_commitment, decode_act
-from protocol.disclosure import SignedDisclosure
+from protocol.disclosure import DisclosureError, SignedDisclosure, verify_disclosure
 from protocol.disclosure import encode_signed as encode_disclosure
-from protocol.invoice import encode_signed
+from protocol.invoice import InvoiceError, encode_signed, verify_invoice
 from protocol.ledger import decode_entry
 from protocol.messages import Operation
+from protocol.trust import Trust
+
+Shelved = Mapping[tuple[str, str, str], DocumentRow]
+"""Documents by party, period and name."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,10 +61,11 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
 
 
-async def check_settlement(desk: Desk, *, of: Period | None = None) -> Checked:
+async def check_settlement(desk: Desk, *, of: Period | None = None, trust: Trust | None = None) -> Checked:
     """Check all acts and documents, and the amounts of one frozen period, or of all.
 
-    Raises: StoreError, LedgerError; a fault of what is checked is a finding.
+    trust: the centre's bundle, for the signatures; None: they are left out. Raises: StoreError, LedgerError; a fault of
+    what is checked is a finding.
     """
     stored = await ActStore(desk.database).stored()
     findings = [each async for each in _acts(desk, stored)]
@@ -75,10 +80,10 @@ async def check_settlement(desk: Desk, *, of: Period | None = None) -> Checked:
             findings.append(Finding(code="no-act", where=_place(*each), text="an entry stands for no act"))
         for text in disclosed:
             if of is None or of.text == text:
-                findings += [found async for found in _disclosures(desk, reader, period(text), acts, shelved)]
+                findings += [found async for found in _disclosures(desk, reader, period(text), acts, shelved, trust)]
         for span in frozen:
             try:
-                findings += [found async for found in _amounts(desk, reader, span, acts, shelved)]
+                findings += [found async for found in _amounts(desk, reader, span, acts, shelved, trust)]
             except SettlementError as error:
                 findings.append(Finding(code=error.code, where=span.text, text=str(error)))
     return Checked(acts=len(stored), periods=len(frozen), documents=len(shelved), findings=tuple(findings))
@@ -133,7 +138,7 @@ async def _stored(desk: Desk, rows: Iterable[DocumentRow]) -> AsyncIterator[Find
 
 
 async def _disclosures(
-    desk: Desk, reader: SettlementReader, of: Period, acts: Acts, shelved: dict[tuple[str, str, str], DocumentRow]
+    desk: Desk, reader: SettlementReader, of: Period, acts: Acts, shelved: Shelved, trust: Trust | None
 ) -> AsyncIterator[Finding]:
     """Each disclosure against the ledger at its cut, and its file against its act."""
     for act in states.select(acts, ActKind.DISCLOSED, of.text):
@@ -146,13 +151,18 @@ async def _disclosures(
             yield Finding(code=error.code, where=where, text=str(error))
             continue
         signed = SignedDisclosure(content, said.signature.key_id, said.signature.signature)
+        if trust is not None:
+            try:
+                verify_disclosure(signed, trust)
+            except DisclosureError as error:
+                yield Finding(code="signature", where=where, text=str(error))
         file = shelved.get((act.party, of.text, f"{name_of(act)}.disclosure"))
         if file is None or file.digest != facts.digest_of(encode_disclosure(signed)):
             yield Finding(code="document", where=where, text="its file is missing or another; do the step again")
 
 
 async def _amounts(
-    desk: Desk, reader: SettlementReader, of: Period, acts: Acts, shelved: dict[tuple[str, str, str], DocumentRow]
+    desk: Desk, reader: SettlementReader, of: Period, acts: Acts, shelved: Shelved, trust: Trust | None
 ) -> AsyncIterator[Finding]:
     """A frozen period against the ledger: its sum, its documents, and that both sides' documents come to it."""
     window = desk.window(of, cut=states.cut(acts, of.text), previous=states.previous_cut(acts, of))
@@ -177,17 +187,24 @@ async def _amounts(
         if side.key in by_key and side.party in own[side.incoming]
     ]
     for act in issued:
+        where = facts.issued(act).number
         if kinds.get((act.contract, act.claim, act.party)) != act.kind:
-            yield Finding(code="no-contract", where=f"{of.text} {act.party}", text="no contract file has its claim")
+            yield Finding(code="no-contract", where=where, text="no contract file has its claim")
+        elif act.party not in own[act.kind == ActKind.INVOICED]:
+            yield Finding(code="invoice-contradicted", where=where, text="the ledger has no business of its party")
     with desk.scratch() as directory:
         for draft in await read_drafts(reader, window, known, directory):
             act = by_key[draft.side.key]
             number = facts.issued(act).number
             try:
                 signed = await document_of(desk, reader, draft, act, freeze)
+                if trust is not None:
+                    verify_invoice(signed, trust)
             except SettlementError as error:
                 yield Finding(code=error.code, where=number, text=str(error))
                 continue
+            except InvoiceError as error:
+                yield Finding(code="signature", where=number, text=str(error))
             for name, digest in (
                 (f"{number}{SUFFIX}", facts.digest_of(encode_signed(signed))),
                 (f"{number}.items", draft.items.digest),

@@ -11,7 +11,7 @@ from gateway.settlement.desk import Desk, of_period
 from gateway.settlement.disclosing import make_disclosure
 from gateway.settlement.errors import SettlementError
 from gateway.settlement.facts import Disclosed, Signature
-from gateway.settlement.obstacles import frozen_already, without_contract
+from gateway.settlement.obstacles import frozen_already, without_contract, without_disclosure
 from gateway.settlement.paper import Paper
 from gateway.settlement.papers import disclosure_papers
 from gateway.settlement.periods import Period
@@ -71,7 +71,7 @@ async def disclose(desk: Desk, period: str, person: Person, *, again: bool = Fal
     """
     check_person(person)
     of, acts = desk.period(period), await desk.acts()
-    sides = desk.sides(of, incoming=True)
+    sides = desk.claiming(of)
     wanted = [side for side in sides if again or states.exchange(acts, of.text, side.party).disclosed is None]
     with desk.scratch() as directory:
         made: dict[str, _Made] = {}
@@ -162,7 +162,7 @@ async def _disclose(
     desk: Desk, of: Period, acts: Acts, sides: Sequence[Side], person: Person, until: Step, directory: Path
 ) -> dict[str, _Made]:
     """Disclose to these operators, unless what stands says the same. Returns: what was disclosed now, by party."""
-    obstacles = frozen_already(acts, of) or list(not_over(of, desk.today))
+    obstacles = without_disclosure(of, desk.role) or frozen_already(acts, of) or list(not_over(of, desk.today))
     if not obstacles:
         cycles = [side.dates(of, desk.calendars) for side in sides]
         obstacles = list(outside(STEPS[Step.DISCLOSE], days_of(until, cycles, of), desk.today))

@@ -12,7 +12,7 @@ from gateway.settlement import facts, states
 from gateway.settlement.admission import Obstacle, Person, admit, check_person, days_of, not_over, outside
 from gateway.settlement.conduct_issuing import issue
 from gateway.settlement.cycle import Step
-from gateway.settlement.desk import Desk, of_period
+from gateway.settlement.desk import Desk
 from gateway.settlement.issuing import held_against
 from gateway.settlement.obstacles import (
     changed,
@@ -56,7 +56,7 @@ async def confirm(desk: Desk, period: str, person: Person) -> Act:
 
 async def freeze(desk: Desk, of: Period, acts: Acts, person: Person) -> Act:
     """Write the cut. Raises: as confirm."""
-    sides = desk.sides(of, incoming=True)
+    sides = desk.claiming(of)
     obstacles = frozen_already(acts, of) + later_frozen(acts, of) + list(not_over(of, desk.today))
     if desk.by_deposit and not obstacles:
         cycles = [side.dates(of, desk.calendars) for side in sides]
@@ -90,7 +90,7 @@ async def freeze(desk: Desk, of: Period, acts: Acts, person: Person) -> Act:
         at_us=desk.now_us,
         facts=facts.encode_cut(cut),
     )
-    await desk.write([act], seen=of_period(acts, of.text), of=of.text)
+    await desk.write([act], seen=acts, of=None)  # freezes are in order: none may slip in between
     return act
 
 

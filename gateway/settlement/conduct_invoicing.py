@@ -22,7 +22,7 @@ async def invoice(desk: Desk, period: str, person: Person, *, received: date | N
     """
     check_person(person)
     of, acts = desk.period(period), await desk.acts()
-    sides = desk.sides(of, incoming=True)
+    sides = desk.claiming(of)
     if not desk.by_deposit:
         frozen = states.frozen(acts, of.text) or await freeze(desk, of, acts, person)
         await put_statement(desk, of, acts, frozen)

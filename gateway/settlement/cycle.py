@@ -6,7 +6,8 @@ gateway.settlement.toml reads it).
 
 Decisions where the agreements conflict or are silent:
 - The day of disclosure is not given, only that it comes before the 8th (000仕4-2). It is the first day of the month on
-  which the centre's office is open: at the latest the 6th, always before the day by which the operator has to be done.
+  which the centre's office is open: at the latest the 6th (the 7th in May 2019, after ten days of holidays), always
+  before the day by which the operator has to be done.
 - The 9th has a holiday rule in 000仕4-3 and none in 001-4-3; it is one date about the same data, so 000's holds (X1).
 - When the 8th and the 9th move to one day, reconciliation and freeze share it (2.9).
 - Payment by the operator: 000契13-3 says 当月20日, after a proper claim, and 000仕4-5 対象期間の翌月20日; the latter is

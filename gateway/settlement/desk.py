@@ -43,6 +43,19 @@ class WrongPeriod(SettlementError):  # noqa: N818  named after the fact
         self.wanted = wanted
 
 
+class NoContracts(SettlementError):  # noqa: N818  named after the fact
+    """No contract file has a claim of the centre for such a period. Fields: period."""
+
+    code: ClassVar[str] = "no-contracts"
+
+    def __init__(self, of: Period) -> None:
+        super().__init__(
+            f"no contract file has a claim for {of.text} / {of.text}を請求する契約ファイルがありません; put the"
+            " contracts into the directory contracts of the centre (sekisho settle check)"
+        )
+        self.period = of.text
+
+
 class Overtaken(SettlementError):  # noqa: N818  named after the fact
     """Another step of the period was done while this one was reckoned: nothing was written."""
 
@@ -104,19 +117,26 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
         """The claims of a period, the centre's own or those on it. Raises: TwoContracts."""
         return tuple(each for each in sides(self.contracts, of) if each.incoming is incoming)
 
+    def claiming(self, of: Period) -> tuple[Side, ...]:
+        """The centre's own claims of a period. Raises: NoContracts, TwoContracts."""
+        found = self.sides(of, incoming=True)
+        if not found:
+            raise NoContracts(of)
+        return found
+
     async def acts(self, *, of: str | None = None) -> list[Act]:
         """What was done, of one period or in all. Raises: StoreError, ActError."""
         return [row.act for row in await ActStore(self.database).acts(period=of)]
 
-    async def write(self, acts: Sequence[Act], *, seen: Acts, of: str) -> None:
-        """Write acts, if nothing was done since `seen`, all acts of that period, was read.
+    async def write(self, acts: Sequence[Act], *, seen: Acts, of: str | None) -> None:
+        """Write acts, if nothing was done since `seen`, all acts of that period (None: of all), was read.
 
         A block is written whole or not at all; of thousands of acts a killed command may leave some, and done again it
         writes the others. Raises: Overtaken, ActStands, NotWritten, StoreError.
         """
         async with self.journal() as journal:
             if len(await self.acts(of=of)) != len(seen):
-                raise Overtaken(of)
+                raise Overtaken(of or "settlement")
             for at in range(0, len(acts), ACTS_A_BLOCK):
                 await journal.write(acts[at : at + ACTS_A_BLOCK])
 

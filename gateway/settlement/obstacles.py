@@ -32,6 +32,20 @@ def frozen_already(acts: Acts, of: Period) -> list[Obstacle]:
     ]
 
 
+def without_disclosure(of: Period, role: str) -> list[Obstacle]:
+    """An inquiry centre has nobody to agree with: its ministries verify the invoice by their receipts."""
+    if role == "certificate":
+        return []
+    return [
+        Obstacle(
+            code="not-here",
+            ja="照会センターに開示の手続きはない",
+            en=f"an inquiry centre discloses nothing of {of.text}: invoice it",
+            forcible=False,
+        )
+    ]
+
+
 def not_frozen(acts: Acts, of: Period) -> list[Obstacle]:
     """What is invoiced must be frozen."""
     if states.frozen(acts, of.text) is not None:

@@ -7,6 +7,7 @@ import pytest
 from gateway.settlement.checking import check_settlement
 from gateway.settlement.conduct import confirm, disclose, invoice, pay
 from protocol.act import ActKind, encode_act
+from protocol.trust import Trust
 from tests.settlement.conducting import CLERK, SEPTEMBER, TWO, house, sale
 
 CHANGES = {
@@ -72,3 +73,20 @@ async def _restored(owner):
         await owner.execute(f"delete from {name}")
     for name in ("ledger.entry", "settlement.act", "settlement.document", "settlement.document_part"):
         await owner.execute(f"insert into {name} select * from kept_{name.split('.')[1]}")
+
+
+@pytest.mark.guest
+async def test_a_signature_that_no_key_of_the_centre_made_is_named(database_dsn, tmp_path):
+    async with house(database_dsn, tmp_path) as place:
+        await _played(place)
+        known = place.centre.trust
+        trust = Trust(
+            centre="centre",
+            role="certificate",
+            environment="test",
+            root=known.root,
+            signed_history=known.signed_history,
+        )
+        found = await check_settlement(place.desk("2026-10-20"), trust=trust)
+        assert all(each.text.startswith("signature: ") for each in found.findings)
+        assert [each.code for each in found.findings] == ["signature"] * 6

@@ -8,7 +8,7 @@ import pytest
 from gateway.settlement import states
 from gateway.settlement.admission import StepRefused
 from gateway.settlement.conduct import disclose, invoice, pay, status
-from gateway.settlement.desk import WrongPeriod
+from gateway.settlement.desk import NoContracts, WrongPeriod
 from gateway.settlement.toml import contract_of
 from protocol.act import ActKind
 from protocol.invoice import decode_invoice, decode_signed
@@ -41,6 +41,10 @@ async def test_a_quarter_is_frozen_and_invoiced_at_once_and_due_by_the_day_of_re
         await place.record(repeat, disclaimed, _answer(5, "2026-10-01", yen=10))
         with pytest.raises(WrongPeriod):
             await disclose(desk("2026-10-01"), "2026-09", CLERK)
+        with pytest.raises(StepRefused, match="discloses nothing"):
+            await disclose(desk("2026-10-01"), SUMMER, TWO)
+        with pytest.raises(NoContracts):
+            await invoice(place.desk("2026-10-01", role="inquiry", contracts=()), SUMMER, TWO)
         with pytest.raises(StepRefused, match="ends on 2026-09-30"):
             await invoice(desk("2026-09-30"), SUMMER, TWO)
         (act,) = await invoice(desk("2026-10-05"), SUMMER, CLERK, received=dt.date(2026, 10, 31))
