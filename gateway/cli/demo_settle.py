@@ -21,6 +21,7 @@ from gateway.app.configuration import read_configuration
 from gateway.app.development import OPERATOR, TOWNS
 from gateway.app.development_running import running_service
 from gateway.app.settling import SETTLEMENT
+from gateway.app.synthetic_ledger import PastNotRecorded
 from gateway.app.synthetic_settlement import (
     TARIFF,
     Play,
@@ -73,6 +74,8 @@ def show_settlement(console: Console, play: Play, *, data: Path, service: Path) 
             raise click.ClickException(
                 f"{data}: its keys are younger than the month ({error}); choose another --data directory"
             ) from error
+        except (PastNotRecorded, PlayError, ValueError) as error:
+            raise click.ClickException(f"{data}: {error}; choose another --data directory") from error
     console.print(_timeline(play))
     for status in status_of(play, inquiry=data, service=service):
         console.print(_standing(status))
