@@ -52,12 +52,16 @@ _MARKS: Final = {Stand.DONE: "済 done", Stand.NONE: "該当なし none"}
 
 def planned(data: Path) -> Play:
     """What is played in a directory: what was played there, else the latest month and quarter that are over."""
-    today = dt.datetime.now(JST).date()
     try:
-        found = read_play(data)
+        return read_play(data) or latest()
     except PlayError as error:
         raise click.ClickException(str(error)) from error
-    return found or Play(month=settled_month(today).text, quarter=settled_quarter(today).text)
+
+
+def latest() -> Play:
+    """The latest month and quarter that are over, today."""
+    today = dt.datetime.now(JST).date()
+    return Play(month=settled_month(today).text, quarter=settled_quarter(today).text)
 
 
 def show_settlement(console: Console, play: Play, *, data: Path, service: Path) -> None:
