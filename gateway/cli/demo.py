@@ -25,7 +25,7 @@ from gateway.app.supervisor import Running
 from gateway.cli.demo_certificates import DIRECTORY as CERTIFICATES
 from gateway.cli.demo_certificates import describe_service, make_demo_service, show_certificates
 from gateway.cli.demo_desk import demo_desk, describe_desk, make_demo_desk, show_codes
-from gateway.cli.demo_settle import planned, show_settlement
+from gateway.cli.demo_settle import latest, planned, show_settlement
 from gateway.cli.init import make_with_progress
 from gateway.cli.inquire import describe, final_receipt
 from gateway.inquiry.cases import known_cases
@@ -68,7 +68,7 @@ def command(data: Path, *, once: bool, workers: int, residents: int, settle: boo
         highlight=False,
     )
     began = time.monotonic()
-    play = planned(data)
+    play = planned(data) if settle else latest()
     try:
         if not is_made(data):
             console.print(f"making {data} 初回の準備をしています", highlight=False)

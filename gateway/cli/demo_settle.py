@@ -21,6 +21,7 @@ from gateway.app.configuration import read_configuration
 from gateway.app.development import OPERATOR, TOWNS
 from gateway.app.development_running import running_service
 from gateway.app.settling import SETTLEMENT
+from gateway.app.synthetic_ledger import PastNotRecorded
 from gateway.app.synthetic_settlement import (
     TARIFF,
     Play,
@@ -51,12 +52,16 @@ _MARKS: Final = {Stand.DONE: "済 done", Stand.NONE: "該当なし none"}
 
 def planned(data: Path) -> Play:
     """What is played in a directory: what was played there, else the latest month and quarter that are over."""
-    today = dt.datetime.now(JST).date()
     try:
-        found = read_play(data)
+        return read_play(data) or latest()
     except PlayError as error:
         raise click.ClickException(str(error)) from error
-    return found or Play(month=settled_month(today).text, quarter=settled_quarter(today).text)
+
+
+def latest() -> Play:
+    """The latest month and quarter that are over, today."""
+    today = dt.datetime.now(JST).date()
+    return Play(month=settled_month(today).text, quarter=settled_quarter(today).text)
 
 
 def show_settlement(console: Console, play: Play, *, data: Path, service: Path) -> None:
@@ -73,6 +78,8 @@ def show_settlement(console: Console, play: Play, *, data: Path, service: Path) 
             raise click.ClickException(
                 f"{data}: its keys are younger than the month ({error}); choose another --data directory"
             ) from error
+        except (PastNotRecorded, PlayError, ValueError) as error:
+            raise click.ClickException(f"{data}: {error}; choose another --data directory") from error
     console.print(_timeline(play))
     for status in status_of(play, inquiry=data, service=service):
         console.print(_standing(status))
