@@ -99,7 +99,7 @@ def test_hostile_numbers_make_no_new_series() -> None:
     assert len(metrics._tallies) <= len(Operation) * len(Outcome)
 
 
-@pytest.mark.parametrize(("role", "most"), [("inquiry", 1_000), ("certificate", 2_000)])
+@pytest.mark.parametrize(("role", "most"), [("inquiry", 1_000), ("certificate", 2_500)])
 def test_the_number_of_series_is_known_and_of_the_role(role: str, most: int) -> None:
     registry = CollectorRegistry()
     Metrics(registry, role)
