@@ -280,5 +280,6 @@ def _describe(console: Console, play: Play, data: Path, centre: Path, payer: Pat
         f"sekisho settle status {play.quarter} --data {data}",
         f"sekisho ledger verify --data {centre}",
         f"sekisho invoice verify {_file(payer / PAPERS / play.month)} --receipts {payer} --trust {centre}/trust.bundle",
+        f"sekisho ledger export {play.month} --data {centre} --out {play.month}.csv",
     ):
         console.print(f"  {line}", highlight=False, soft_wrap=True)

@@ -8,13 +8,14 @@ the bookings here as at the centre (gateway.settlement.entries), from the receip
 Memory: some 200 bytes for each receipt. Source: DESIGN section 11; 000仕4-2; docs/PROTOCOL.md, Invoices.
 """
 
+import struct
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from gateway.settlement.entries import Booking, bookings
+from gateway.settlement.entries import Booking, EntryContradicted, bookings
 from gateway.settlement.periods import period
 from gateway.settlement.tariff import Tariff
 from gateway.settlement.windows import Window, in_japan
@@ -32,6 +33,7 @@ CLOCKS_US: Final = 60_000_000
 """So far the clocks of the centre's workers, and of its kiosks, may be apart."""
 _DAY_US: Final = 86_400_000_000
 _JST_US: Final = 9 * 3_600_000_000
+_ID_BYTES: Final = 16
 _NO_CELL: Final = (1 << 32) - 1
 _BILLED: Final = b""
 
@@ -158,19 +160,25 @@ class _Proving:
         return whose == self._invoice.party
 
     def _expect(self, row: EntryRow) -> None:
-        for each in bookings(row):
-            if each.column is not Column.MOVED:
-                self._check_price(row, each)
-            item = self._expected(row, each)
-            due = self._due(row, each)
-            if due == _LATER:
-                self._verdict.later += 1
-            key, said = _key(item), pack_item(item) + bytes((due,))
-            if self._held.setdefault(key, said) != said:
-                self._verdict.add(Fault.CONTRADICTION, row.request_id, "two receipts of it differ; keep both")
-            found = self._ranges.get(row.stream)
-            if found is None or not found.first <= row.height <= found.last:
-                self._outside.add(key)
+        try:
+            for each in bookings(row):
+                self._book(row, each)
+        except (OverflowError, struct.error) as error:  # signed by the centre, and nothing that an invoice can bear
+            raise EntryContradicted(row, "has a time or an amount that no invoice can bear") from error
+
+    def _book(self, row: EntryRow, each: Booking) -> None:
+        if each.column is not Column.MOVED:
+            self._check_price(row, each)
+        item = self._expected(row, each)
+        due = self._due(row, each)
+        if due == _LATER:
+            self._verdict.later += 1
+        key, said = _key(item), pack_item(item)[_ID_BYTES:] + bytes((due,))
+        if self._held.setdefault(key, said) != said:
+            self._verdict.add(Fault.CONTRADICTION, row.request_id, "two receipts of it differ; keep both")
+        found = self._ranges.get(row.stream)
+        if found is None or not found.first <= row.height <= found.last:
+            self._outside.add(key)
 
     def _due(self, row: EntryRow, each: Booking) -> int:
         """Whether a booking is to be billed here, may be, or is a later invoice's.
@@ -230,10 +238,10 @@ class _Proving:
             return
         self._held[key] = _BILLED
         packed, due = said[:-1], said[-1]
-        billed = pack_item(item)
-        if billed[16:20] != packed[16:20]:
+        billed = pack_item(item)[_ID_BYTES:]
+        if billed[:4] != packed[:4]:
             verdict.add(Fault.OTHER_CELL, item.request_id, f"billed in cell {self._name(item.cell)}")
-        elif billed[22:] != packed[22:]:
+        elif billed[6:] != packed[6:]:
             detail = f"billed with {item.copies} copies, {item.yen} yen, commission {item.commission}"
             verdict.add(Fault.OTHER_AMOUNT, item.request_id, detail)
         elif due == _ELSEWHERE or billed != packed:
@@ -298,7 +306,7 @@ def _with_priors(corrections: list[EntryRow], receipts: Receipts, *, until_us: i
     for row in corrections:
         before = [
             each
-            for transition, each in sorted(stood[row.application].items())
+            for transition, each in sorted(stood.get(row.application, {}).items())
             if transition < row.transition and transition != Transition.VOIDED
         ]
         if not before:

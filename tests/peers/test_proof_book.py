@@ -124,6 +124,19 @@ def test_more_than_a_segment_holds_is_written_as_several(tmp_path, monkeypatch):
         assert len(held(book, "2026-08")) == 6
 
 
+def test_months_before_one_are_dropped_with_their_files(tmp_path):
+    with open_proof_book(tmp_path) as book:
+        book.add([*proofs(range(3)), *proofs(range(3, 5), at_us=SEPTEMBER, height=1)])
+        book.seal()
+        (tmp_path / "2026-07.proofs").write_bytes(b"of a crash before its row was written")
+        assert book.drop("2026-08") == 0
+        assert not (tmp_path / "2026-07.proofs").exists()
+        assert book.drop("2026-09") == 1
+        assert [each.month for each in book.months()] == ["2026-09"]
+        assert held(book, "2026-08") == {}
+        assert held(book, "2026-09") == added(range(3, 5), height=1)
+
+
 def test_a_month_is_asked_for_by_its_name(tmp_path):
     with open_proof_book(tmp_path) as book, pytest.raises(ValueError, match="is no month"):
         list(book.segments("../2026-08"))

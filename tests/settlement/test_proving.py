@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.settlement import proving
+from gateway.settlement.entries import EntryContradicted
 from gateway.settlement.periods import month, quarter
 from gateway.settlement.proving import CLOCKS_US, Fault, prove_invoice
 from gateway.settlement.tariff import TariffInvalid, read_tariff
@@ -290,6 +291,25 @@ def test_what_stood_before_a_correction_is_looked_for_since_its_application_bega
         (_us(2026, 11, 1) - CLOCKS_US, ISSUED_US),
         (_us(2026, 8, 5) - CLOCKS_US, ISSUED_US),
     ]
+
+
+def test_an_application_whose_id_lies_about_its_time_proves_nothing_and_breaks_nothing():
+    late = make_request_id(_us(2030, 1, 1) // 1000, bytes(10))
+    first = sale(1, deposited_at_us=_us(2026, 10, 31), application=late)
+    rows = [first, _moved(application=late)]
+    billed = bill(rows, OPEN)
+
+    def receipts(*, since_us, until_us):
+        return (each for each in receipts_of(rows)(since_us=0, until_us=0) if each.entry.at_us >= since_us)
+
+    assert faults(prove_invoice(billed.invoice, billed.read(), receipts)) == {(Fault.NO_PROOF, 7)}
+
+
+@pytest.mark.parametrize("fields", [{"deposited_at_us": 2**62}, {"yen": 2**40}, {"copies": 2**20}])
+def test_an_entry_that_no_invoice_can_bear_is_named_with_its_place(fields):
+    rows = [*THREE, sale(4, **fields)]
+    with pytest.raises(EntryContradicted, match="height 4, index 0 has a time or an amount"):
+        prove(bill(THREE, OPEN), rows, tariff=read_tariff(TARIFF))
 
 
 # --- prices

@@ -126,6 +126,9 @@ async def test_every_known_case_comes_to_the_clerk_as_the_centre_means_it(centre
         facts = await desk.verify_receipt(clerk, (await desk.receipt_file(clerk, kept.request_id, opening=True)).data)
         assert facts.opened
         assert facts.final_size is not None
+        with open_proof_book(tmp_path / "desk" / "proofs") as book:
+            book.seal()
+            assert sum(month.proofs for month in book.months()) == len(await desk.receipts(clerk))
 
         desk_bytes = b"".join(path.read_bytes() for path in (tmp_path / "desk").iterdir() if path.is_file())
         for case in known_cases(SEED):

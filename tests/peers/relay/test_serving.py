@@ -7,7 +7,8 @@ from structlog.testing import capture_logs
 
 from gateway.ops.logs import KeyFence
 from gateway.peers.kiosk.link import RelayLink
-from gateway.peers.relay import courier, notices, outbox, registry, totals, worklist
+from gateway.peers.proof_book import DIRECTORY, open_proof_book
+from gateway.peers.relay import courier, filing, notices, outbox, registry, totals, worklist
 from gateway.peers.relay.menus import KEPT_MAX, KEPT_S, Menus
 from gateway.peers.relay.notices import NoticeKind
 from gateway.peers.relay.serving import Ports, serve_relay
@@ -93,6 +94,10 @@ async def test_a_certificate_goes_its_way_and_its_notices_are_delivered_in_order
             assert worklist.in_doubt(store, before_us=2**62) == []
             (state,) = [one for one in registry.states(store) if one.kiosk == "kiosk-1"]
             assert state.connected_us is not None
+            await until(lambda: not filing.waits(store))
+    with open_proof_book(data / DIRECTORY) as book:
+        book.seal()
+        assert [month.proofs for month in book.months()] == [2]
 
 
 async def test_notices_of_while_the_centre_is_away_reach_it_under_their_ids(site, data, nursery) -> None:
