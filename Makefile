@@ -5,9 +5,9 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DATA   ?= sekisho-demo
 
-.PHONY: help demo test check format bench bench-inquiry bench-issuance faults faults-issuance components clean
+.PHONY: help demo demo-settle test check format bench bench-inquiry bench-issuance bench-settlement faults faults-issuance components clean
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.lock pyproject.toml
 	@echo "setting up $(VENV) (once; about a minute)"
@@ -18,6 +18,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: $(STAMP) ## start both centres with synthetic residents, ask, and issue certificates at a kiosk
 	@exec $(BIN)/sekisho demo --data $(DATA)
+
+demo-settle: $(STAMP) ## a past month and quarter of synthetic business, settled to the paid and proven invoices
+	@exec $(BIN)/sekisho demo --once --settle --data $(DATA)-settled
 
 components: $(STAMP) ## install the Debian packages the tests use for real components, where allowed
 	@sh deploy/components.sh
@@ -43,6 +46,9 @@ bench-inquiry: $(STAMP) ## measure a register of 1,000,000: loading, search by n
 
 bench-issuance: $(STAMP) ## measure certificates: a steady rate, more, a burst, the renderer; writes bench/out/issuance.json
 	@$(BIN)/python -m bench.issuance
+
+bench-settlement: $(STAMP) ## measure settlement: statements of 3,000,000 entries, 1,000,000 proofs; writes bench/out/settlement.json
+	@$(BIN)/python -m bench.settlement
 
 faults: $(STAMP) components ## kill workers and cut commits under load, at full length (minutes)
 	@SEKISHO_FAULTS=full $(BIN)/python -m pytest tests/app/test_killed_workers.py tests/app/test_cut_commits.py
