@@ -184,15 +184,23 @@ class Bringer:
             raise MunicipalityAway("away")  # unreachable: documents are never deleted
         data = found[1]
         answers: list[Kept] = []
+        failed: list[Exception] = []
 
         async def tell(number: int, part: bytes) -> None:
-            result = await client.ask(Operation.CONFIRMED, encode(Confirmed(paper, number, part)), timeout_s=ASK_S)
-            answers.append(_kept(result.outcome, result.body))
+            body = encode(Confirmed(paper, number, part))
+            try:
+                result = await client.ask(Operation.CONFIRMED, body, timeout_s=ASK_S)
+                answers.append(_kept(result.outcome, result.body))
+            except Exception as error:  # noqa: BLE001 - raised below: beside a Cancelled it would outlive it in a group
+                failed.append(error)
+                nursery.cancel_scope.cancel()
 
         async with trio.open_nursery() as nursery:
             for at in range(0, max(1, len(data)), CONFIRMED_PART_BYTES):
                 part = data[at : at + CONFIRMED_PART_BYTES]
                 nursery.start_soon(tell, first + at // CONFIRMED_PART_BYTES, part)
+        if failed:
+            raise failed[0]
         return max(answers, key=lambda each: (each.whole, each.parts))
 
     async def _ask(self, client: Client, place: Municipality, period: str) -> None:

@@ -6,7 +6,7 @@ stands is whole, and fetching again leaves it as it is. Source: 000仕4-2, 4-4; 
 
 import hashlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -82,17 +82,12 @@ async def read_paper(line: Line, paper: PaperLine) -> AsyncIterator[bytes]:
     for first in range(0, count, PARTS_AT_ONCE):
         numbers = range(first, min(first + PARTS_AT_ONCE, count))
         parts: dict[int, bytes] = {}
-
-        async def ask(number: int, parts: dict[int, bytes]) -> None:
-            body = encode(PaperQuery(paper.id, number))
-            parts[number] = await _asked(line, Operation.PAPER, body, Outcome.PAPER)
-
-        try:
-            async with trio.open_nursery() as nursery:
-                for number in numbers:
-                    nursery.start_soon(ask, number, parts)
-        except* LineError as errors:
-            raise _first(errors) from None
+        failed: list[LineError] = []
+        async with trio.open_nursery() as nursery:
+            for number in numbers:
+                nursery.start_soon(_read_part, line, PaperQuery(paper.id, number), parts, failed, nursery.cancel_scope)
+        if failed:
+            raise failed[0]
         for number in numbers:
             yield parts[number]
 
@@ -123,6 +118,17 @@ async def send_reconciliation(line: Line, reconciliation: Reconciliation) -> Res
     if result.outcome != Outcome.RECONCILED:
         raise _failed(result)
     return result
+
+
+async def _read_part(
+    line: Line, query: PaperQuery, parts: dict[int, bytes], failed: list[LineError], whole: trio.CancelScope
+) -> None:
+    """One part; the first that fails ends them all."""
+    try:
+        parts[query.number] = await _asked(line, Operation.PAPER, encode(query), Outcome.PAPER)
+    except LineError as error:
+        failed.append(error)
+        whole.cancel()
 
 
 async def _fetch(line: Line, paper: PaperLine, file: Path) -> None:
@@ -168,10 +174,3 @@ def _failed(result: Result) -> PapersFailed:
 def _digest(file: Path) -> bytes:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").digest()
-
-
-def _first(errors: BaseExceptionGroup[LineError]) -> LineError:
-    found: Sequence[BaseException] = errors.exceptions
-    while isinstance(found[0], BaseExceptionGroup):
-        found = found[0].exceptions
-    return found[0] if isinstance(found[0], LineError) else LineError(str(found[0]))

@@ -267,3 +267,27 @@ async def test_a_statement_waits_for_the_reports_it_is_compared_with_but_not_for
         await put(database_dsn, "two.bin", b"y")
         await until_brought(store, "chiba")
         assert len(town.reports) == 1
+
+
+@pytest.mark.guest
+async def test_an_answer_lost_while_the_worker_ends_does_not_break_its_end(database_dsn, cards):
+    """Of the parts on their way one fails when it is cancelled, and the others are only cancelled."""
+    town = Keeper()
+    waiting = []
+    ask = town.ask
+
+    async def never(operation, body, **options):
+        if operation != Operation.CONFIRMED:
+            return await ask(operation, body, **options)
+        waiting.append(operation)
+        last = len(waiting) == 3
+        try:
+            await trio.sleep_forever()
+        finally:
+            if last:
+                raise Away
+
+    town.ask = never
+    await put(database_dsn, "one.bin", bytes(3 * CONFIRMED_PART_BYTES))
+    async with centre_of(database_dsn, cards, town):
+        await until(lambda: len(waiting) == 3)
