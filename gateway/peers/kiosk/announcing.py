@@ -25,7 +25,7 @@ from protocol.issuance import Menu, MenuQuery
 from protocol.messages import Operation, Refusal, encode
 from protocol.outcomes import Outcome
 
-LOOK_S: Final = 20.0
+LOOK_S: Final = 60.0
 """On average; jittered, so that kiosks that start together do not ask together."""
 PER_LOOK: Final = 8
 """Municipalities asked about in one look. The centre's own stops are in each answer."""
