@@ -79,7 +79,9 @@ def test_every_key_of_the_centre_is_in_the_token_and_none_in_a_file(centre: Made
     store = open_keystore(place.uri, lambda: passphrase_from_file(place.pin_file))
     try:
         assert list(store.keys()) == handed_out
-        assert {record.purpose for record in handed_out} == {"history", "line", "block", "checkpoint", "seal"}
+        assert {record.purpose for record in handed_out} == {
+            "history", "line", "block", "checkpoint", "seal", "invoice",
+        }  # fmt: skip
     finally:
         store.close()
 
