@@ -43,7 +43,7 @@ from protocol.trust import TrustError, decode_trust
 
 log = structlog.get_logger()
 
-LOOK_S: Final = 3.0
+LOOK_S: Final = 10.0
 """How often a worker looks whether anything is to be brought or asked."""
 ASK_S: Final = 10.0
 ASK_AGAIN_S: Final = 60.0
