@@ -64,6 +64,7 @@ def command() -> None:
 @click.option("--trust", "bundle", type=_FILE, required=True, help="The centre's trust bundle.")
 @click.option("--items", "items_file", type=_FILE, help="The invoice's items; FILE with .items otherwise.")
 @click.option("--tariff", "tariff_file", type=_FILE, help="What was agreed (TOML); else prices are the receipts' own.")
+@click.option("--previous", type=_FILE, help="The invoice before it: both must say the same of its freeze.")
 @click.option("--checkpoint", type=_FILE, help="A checkpoint note you kept; of the same size it must be the same.")
 @click.option(
     "--missing", type=_FILE, help="Write the ids of lines without a receipt here, for `sekisho invoice fetch`."
@@ -75,6 +76,7 @@ def verify(
     bundle: Path,
     items_file: Path | None,
     tariff_file: Path | None,
+    previous: Path | None,
     checkpoint: Path | None,
     missing: Path | None,
     *,
@@ -99,6 +101,8 @@ def verify(
     try:
         signed = decode_signed(read_bounded(file, INVOICE_BYTES_MAX, "invoice"))
         invoice = verify_invoice(signed, trust)
+        if previous is not None:
+            _check_previous(invoice, previous, trust)
         if checkpoint is not None:
             _check_note(invoice, checkpoint, trust)
         kept = Kept(_receipts_in(receipts), trust)
@@ -174,6 +178,16 @@ def _tariff(path: Path) -> Tariff:
         return read_tariff(read_bounded(path, TARIFF_BYTES_MAX, "tariff").decode())
     except UnicodeDecodeError as error:
         raise click.ClickException(f"--tariff {path} is not UTF-8") from error
+
+
+def _check_previous(invoice: Invoice, path: Path, trust: Trust) -> None:
+    """Hold what an invoice says of the freeze before its own against the invoice of then. Raises: InvoiceError."""
+    before = verify_invoice(decode_signed(read_bounded(path, INVOICE_BYTES_MAX, "invoice")), trust)
+    if before.party != invoice.party:
+        raise InvoiceError("previous", f"it is of {before.party}, not of {invoice.party}")
+    said, was = invoice.rests.previous_us, before.rests.frozen_us
+    if said != was:
+        raise InvoiceError("previous", f"{before.period} was frozen {jst(was)}, and is said to have been {jst(said)}")
 
 
 def _check_note(invoice: Invoice, path: Path, trust: Trust) -> None:

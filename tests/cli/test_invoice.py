@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from gateway.cli import invoice as module
 from gateway.cli.invoice import command
 from gateway.peers.proof_book import open_proof_book
+from gateway.settlement.periods import month
 from gateway.settlement.windows import Window, midnight_us
 from protocol.checkpoint import Checkpoint, NoteSignature, body_to_sign, format_note
 from protocol.invoice import encode_signed
@@ -26,6 +27,7 @@ from tests.settlement.building import NOVEMBER, entry
 
 ROWS = [entry(n, height=n) for n in range(1, 5)]
 FROZEN = {"frozen_us": midnight_us(dt.date(2026, 12, 9))}
+FROZEN_BEFORE_US = midnight_us(dt.date(2026, 11, 9))
 BILLED = bill(ROWS, Window(NOVEMBER), **FROZEN)
 TARIFF = "[[price]]\nfrom = 2026-04-01\nfee = {fee}\ncommission = 115\n"
 
@@ -126,6 +128,23 @@ def test_a_tariff_that_was_not_agreed_is_caught(files):
     code, out = verify(files, "--tariff", files / "tariff.toml")
     assert code == 1
     assert "4 x other-tariff: 合意した料金と異なる単価" in out
+
+
+@pytest.mark.parametrize(
+    ("before", "code", "said"),
+    [
+        ({"frozen_us": FROZEN_BEFORE_US}, 0, "everything fits"),
+        ({"frozen_us": FROZEN_BEFORE_US + 1}, 1, "is said to have been"),
+        ({"frozen_us": FROZEN_BEFORE_US, "party": "operator-2"}, 1, "it is of operator-2"),
+    ],
+)
+def test_the_freeze_before_is_held_against_the_invoice_before(files, before, code, said):
+    put(files, bill(ROWS, Window(NOVEMBER), **FROZEN, previous_us=FROZEN_BEFORE_US))
+    october = bill([], Window(month(2026, 10)), **before)
+    (files / "october.invoice").write_bytes(encode_signed(october.signed))
+    found, out = verify(files, "--previous", files / "october.invoice")
+    assert found == code
+    assert said in out
 
 
 def note(size, root):

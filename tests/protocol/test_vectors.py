@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +321,56 @@ def test_a_document_its_parts_and_a_claim() -> None:
     assert (version, period, named, dated, copies) == (1, *msgpack.unpackb(x(v["claim_query"])), number, day, 3)
     assert (fees - commission, statement) == (due, paper[5])
     assert due == yen
+
+
+def test_an_invoice_its_sums_and_its_items() -> None:
+    v = load("invoice")
+    file = msgpack.unpackb(x(v["file"]))
+    assert file.pop("format") == "sekisho-invoice/1"
+    check_es256(x(v["invoice_public_spki"]), file["signature"], context(b"invoice") + file["invoice"])
+    fields = msgpack.unpackb(file["invoice"])
+    assert msgpack.packb(fields) == file["invoice"]
+    cells, net, due, (parts, of, rounding), tax, supplier, rests, count, digest, _ = fields[11:]
+    data = x(v["items"])
+    assert (count, digest) == (len(data) // 32, hashlib.sha256(data).digest())
+    columns = [[[0, 0, 0, 0] for _ in range(4)] for _ in cells]
+    carried = [[0, 0, 0, 0] for _ in cells]
+    for at in range(0, len(data), 32):
+        cell, column, is_carried = int.from_bytes(data[at + 16 : at + 20], "big"), data[at + 20], data[at + 21]
+        places = ((22, 24), (24, 28), (28, 32))
+        amounts = [1, *(int.from_bytes(data[at + lo : at + hi], "big", signed=True) for lo, hi in places)]
+        for sums in (columns[cell][column - 1], *([carried[cell]] if is_carried else [])):
+            sums[:] = [a + b for a, b in zip(sums, amounts, strict=True)]
+    assert [cell[1:5] for cell in cells] == columns
+    assert [cell[5] for cell in cells] == carried
+    assert net == [sum(column[n] for cell in columns for column in cell) for n in range(4)]
+    assert due == net[2] - net[3] == 670
+    assert (parts, of, rounding, tax, supplier) == (10, 110, 0, net[3] * 10 // 110, "op-1")
+    ranges, size, root, _, frozen_us, previous_us = rests
+    assert ([each[3] for each in ranges], size, root) == ([count], 12, bytes(32))
+    assert frozen_us - previous_us == 1
+
+
+def test_a_segment_of_proofs() -> None:
+    v = load("invoice")
+    data = x(v["segment"])
+    packed, plain = int.from_bytes(data[4:8], "big"), zlib.decompress(data[12:])
+    assert (data[:4], packed, int.from_bytes(data[8:12], "big")) == (b"SKPF", len(data) - 12, len(plain))
+    ((header, key_id, signature, indices, entries, nodes),) = msgpack.unpackb(plain)
+    fields = check_block(header, x(v["block_public_spki"]), signature)
+    assert (key_id, indices, fields[5]) == ("centre-block-1", [1, 2, 5], 7)
+    level, size, rest = dict(zip(indices, map(leaf, entries), strict=True)), 7, iter(nodes)
+    while size > 1:  # a neighbour that is not known is the next node, from left to right
+        for place in sorted(level):
+            if place ^ 1 < size and place ^ 1 not in level:
+                level[place ^ 1] = next(rest)
+        level = {
+            place // 2: hashlib.sha256(b"\1" + node + level[place + 1]).digest() if place + 1 in level else node
+            for place, node in level.items()
+            if place % 2 == 0
+        }
+        size = (size + 1) // 2
+    assert (level[0], next(rest, None)) == (fields[4], None)
 
 
 # --- our own codec agrees

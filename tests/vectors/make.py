@@ -39,6 +39,20 @@ from protocol.document import (
 from protocol.envelope import pack
 from protocol.frames import FrameType, encode_frame
 from protocol.handshake import Hello, Welcome, encode, hello_to_sign, welcome_to_sign
+from protocol.invoice import (
+    STANDARD_TAX,
+    BlockRange,
+    DocumentKind,
+    Invoice,
+    Item,
+    Rests,
+    SignedInvoice,
+    encode_invoice,
+    encode_signed,
+    pack_item,
+    sums_of,
+    to_sign,
+)
 from protocol.issuance import (
     Apply,
     KioskSession,
@@ -72,8 +86,10 @@ from protocol.messages import (
     ResponseBatch,
 )
 from protocol.outcomes import Outcome
+from protocol.proofs import decode_segment, encode_segment, gather
 from protocol.receipt import Finality, Opening, Proof, Receipt, encode_receipt
 from protocol.session import Sealer, derive_session, ephemeral_public
+from protocol.settlement import NOTHING, Amount, Cell, Column, Key
 from protocol.trust import encode_trust
 from tests.kit.lines import (
     BINDING,
@@ -401,6 +417,68 @@ def make_papers_vector(frozen: Frozen) -> dict[str, Any]:
     }
 
 
+def make_invoice_vector(frozen: Frozen) -> dict[str, Any]:
+    """An invoice of two cells and the four items under it; and the proofs of three of seven answers as one segment."""
+    centre = Signer("centre-invoice-1")
+    keys = [Key("op-1", "city-1", "juminhyo", "s-1"), Key("op-1", "city-2", "inkan", "s-1")]
+    items = [
+        Item(make_id(40), 0, Column.SOLD, False, 2, 600, 230),
+        Item(make_id(41), 1, Column.SOLD, False, 1, 450, 115),
+        Item(make_id(42), 0, Column.VOIDED, False, -2, -600, -230),
+        Item(make_id(43), 1, Column.SOLD, True, 1, 450, 115),
+    ]
+    sums = sums_of(items)
+    cells = tuple(
+        Cell(key, *(sums.get((number, column), NOTHING) for column in Column), carried, (1,))
+        for number, (key, carried) in enumerate(zip(keys, (NOTHING, Amount(1, 1, 450, 115)), strict=True))
+    )
+    net = cells[0].net + cells[1].net
+    data = b"".join(map(pack_item, items))
+    invoice = encode_invoice(
+        Invoice(
+            version=1,
+            kind=int(DocumentKind.INVOICE),
+            number="certificate-2026-08-op-1-fees",
+            issuer=TRUST.centre,
+            role="certificate",
+            environment=ENVIRONMENT,
+            party="op-1",
+            period="2026-08",
+            issued_on="2026-09-11",
+            due_on="2026-09-18",
+            agreement="synthetic",
+            cells=cells,
+            net=net,
+            due_yen=net.due_yen,
+            tax=STANDARD_TAX,
+            tax_yen=STANDARD_TAX.within(net.commission),
+            tax_supplier="op-1",
+            rests=Rests((BlockRange(STREAM, 3, 9, 4),), 12, bytes(32), NOW_US, NOW_US - 2, NOW_US - 3),
+            items=len(items),
+            items_digest=hashlib.sha256(data).digest(),
+            issued_us=NOW_US,
+        )
+    )
+    signature = frozen.sign("invoice", centre, to_sign(invoice))
+    block = make_block([make_request(n) for n in range(7)], outcome=Outcome.EXACT)
+    signed = frozen.sign("block", BLOCK, context(BLOCK_CONTEXT) + block.header)
+    blocks = gather(
+        Proof(block.responses[n].entry, n, block.tree.range_proof(n, n + 1), block.header, BLOCK.key_id, signed)
+        for n in (5, 1, 2)
+    )
+    segment = bytes.fromhex(frozen.before.get("segment", ""))
+    if not segment or decode_segment(segment) != blocks:  # how zlib packs is another matter with every version of it
+        segment = encode_segment(blocks)
+    return {
+        "file": encode_signed(SignedInvoice(invoice, centre.key_id, signature)).hex(),
+        "items": data.hex(),
+        "segment": segment.hex(),
+        "invoice_public_spki": centre.der.hex(),
+        "block_public_spki": BLOCK.der.hex(),
+        "signatures": frozen.signatures,
+    }
+
+
 MAKERS = {
     "handshake": make_handshake,
     "block": make_block_vector,
@@ -408,6 +486,7 @@ MAKERS = {
     "approval": make_approval_vector,
     "certificate": make_certificate_vector,
     "papers": make_papers_vector,
+    "invoice": make_invoice_vector,
 }
 
 
