@@ -155,6 +155,11 @@ class Balancer:
         self.held = False
         self._connections: dict[int, int] = {}
 
+    @property
+    def lines(self) -> int:
+        """Connections that stand."""
+        return sum(self._connections.values())
+
     async def serve(self, port: int, behind: list[int], *, task_status: trio.TaskStatus[object]) -> None:
         """Until cancelled."""
         self._connections = dict.fromkeys(behind, 0)

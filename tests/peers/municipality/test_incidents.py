@@ -3,8 +3,6 @@
 The checks are those both ends make of every document (protocol.document); here is shown that each fault meets one.
 """
 
-from collections.abc import Iterator
-
 import msgspec
 import pytest
 import trio
@@ -27,8 +25,7 @@ from tests.peers.municipality.kit import Sitting, Town, World, ask, fetched, mad
 
 
 @pytest.fixture(autouse=True)
-def _fresh_faults() -> Iterator[None]:
-    yield
+def _fresh_faults() -> None:
     PreviousPerson.previous = PreviousFile.previous = ForeignPage.previous = OtherSession.previous = None
 
 
