@@ -3,6 +3,8 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +12,7 @@ import click
 import msgspec
 import trio
 
+from certs.files import PRIVATE, write_whole
 from gateway.cli.receipt import jst, load_trust, printable, read_bounded
 from gateway.line.dial import LineClient
 from gateway.peers.line_file import Dialling, line_from, read_line_file
@@ -30,8 +33,8 @@ from protocol.invoice import (
     verify_invoice,
 )
 from protocol.keys import KeysError
-from protocol.messages import Operation, ReceiptQuery, encode
-from protocol.outcomes import Outcome
+from protocol.messages import Disclaim, Operation, ReceiptQuery, encode
+from protocol.outcomes import CATALOGUE, Outcome
 from protocol.receipt import Receipt, ReceiptError, decode_receipt, encode_receipt, verify_receipt
 from protocol.trust import Trust, TrustError
 
@@ -46,6 +49,16 @@ _KINDS: Final = {
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _DIR = click.Path(path_type=Path, file_okay=False, exists=True)
+_line = click.option(
+    "--line", type=click.Path(path_type=Path), required=True, help="line.toml to the centre, or its directory."
+)
+_line_port = click.option(
+    "--line-port", type=click.IntRange(1, 65535), help="The centre's port, in place of the line file's."
+)
+_into = click.option("--receipts", type=_DIR, required=True, help="Where to put them, one file each.")
+_timeout = click.option(
+    "--timeout", "timeout_s", type=click.IntRange(1, 600), default=30, show_default=True, help="Seconds, each."
+)
 
 
 @click.group()
@@ -125,28 +138,35 @@ def verify(
 
 @command.command()
 @click.argument("ids", type=_FILE)
-@click.option(
-    "--line", type=click.Path(path_type=Path), required=True, help="line.toml to the centre, or its directory."
-)
-@click.option("--line-port", type=click.IntRange(1, 65535), help="The centre's port, in place of the line file's.")
-@click.option("--receipts", type=_DIR, required=True, help="Where to put them, one file each.")
-@click.option(
-    "--timeout", "timeout_s", type=click.IntRange(1, 600), default=30, show_default=True, help="Seconds, each."
-)
+@_line
+@_line_port
+@_into
+@_timeout
 def fetch(ids: Path, line: Path, line_port: int | None, receipts: Path, timeout_s: int) -> None:
     """Fetch the receipts of IDS (of `verify --missing`) from the centre, prove each, and keep it.
 
-    A line whose receipt the centre cannot show is none that you owe: contest it (DISCLAIM, or in writing).
+    A line whose receipt the centre cannot show is none that you owe: contest it (`sekisho invoice disclaim`, or in
+    writing).
     """
-    wanted = [text for text in ids.read_text().split() if text]
-    for text in wanted:
-        if not _ID.fullmatch(text):
-            raise click.ClickException(f"{ids}: {text[:40]!r} is no request id: 32 hexadecimal digits")
-    dialling = read_line_file(line, port=line_port)
-    found: Counter[str] = Counter(trio.run(_fetch_all, dialling, wanted, _receipts_in(receipts), timeout_s))
-    click.echo(", ".join(f"{count} {what}" for what, count in sorted(found.items())) or "nothing to fetch")
-    if set(found) - {"fetched"}:
-        raise SystemExit(1)
+    dialling, place = read_line_file(line, port=line_port), _receipts_in(receipts)
+    _told(trio.run(_each, dialling, _wanted(ids), timeout_s, partial(_fetch, dialling, place)), good="fetched")
+
+
+@command.command()
+@click.argument("ids", type=_FILE)
+@_line
+@_line_port
+@_into
+@_timeout
+@click.option("--ground", required=True, help="Why; it is written down. Name no resident here.")
+def disclaim(ids: Path, line: Path, line_port: int | None, receipts: Path, timeout_s: int, ground: str) -> None:
+    """Declare to an inquiry centre that the answers to IDS never arrived: the fee of each is taken back.
+
+    What is declared is recorded, and its receipt kept. A certificate centre's lines are put right by `sekisho relay
+    correct` instead.
+    """
+    dialling, place = read_line_file(line, port=line_port), _receipts_in(receipts)
+    _told(trio.run(_each, dialling, _wanted(ids), timeout_s, partial(_disclaim, place, ground)), good="disclaimed")
 
 
 @command.command()
@@ -261,13 +281,45 @@ def _show(invoice: Invoice, verdict: Verdict, kept: Kept, *, key_id: str) -> Non
         click.echo(f"    ... {sum(verdict.counts.values()) - SHOWN_MAX:,} more; --json names them")
 
 
-async def _fetch_all(dialling: Dialling, ids: list[str], place: Path, timeout_s: int) -> list[str]:
+def _wanted(ids: Path) -> list[str]:
+    """The request ids in a file. Raises: click.ClickException."""
+    wanted = [text for text in ids.read_text().split() if text]
+    for text in wanted:
+        if not _ID.fullmatch(text):
+            raise click.ClickException(f"{ids}: {text[:40]!r} is no request id: 32 hexadecimal digits")
+    return wanted
+
+
+def _told(each: list[str], *, good: str) -> None:
+    """How often what came of it; ends the command where something else than the good came."""
+    found: Counter[str] = Counter(each)
+    click.echo(", ".join(f"{count} {what}" for what, count in sorted(found.items())) or "nothing to do")
+    if set(found) - {good}:
+        raise SystemExit(1)
+
+
+async def _each(
+    dialling: Dialling, ids: list[str], timeout_s: int, work: Callable[[LineClient, str, int], Awaitable[str]]
+) -> list[str]:
+    """What came of each id, over one line."""
     async with line_from(dialling) as line:
         await line.wait_open(timeout_s)
-        return [await _fetch(line, dialling, text, place, timeout_s) for text in ids]
+        return [await work(line, text, timeout_s) for text in ids]
 
 
-async def _fetch(line: LineClient, dialling: Dialling, text: str, place: Path, timeout_s: int) -> str:
+async def _disclaim(place: Path, ground: str, line: LineClient, text: str, timeout_s: int) -> str:
+    """Declare one; what came of it."""
+    body = encode(Disclaim(bytes.fromhex(text), ground))
+    result = await line.ask(Operation.DISCLAIM, body, timeout_s=timeout_s)
+    receipt = result.receipt()
+    if result.outcome != Outcome.DISCLAIMED or receipt is None:
+        click.echo(f"{text}: {CATALOGUE[Outcome(result.outcome)].ja} / {CATALOGUE[Outcome(result.outcome)].en}")
+        return "not disclaimed"
+    write_whole(place / f"{text}-disclaimed.receipt", encode_receipt(receipt), mode=PRIVATE)
+    return "disclaimed"
+
+
+async def _fetch(dialling: Dialling, place: Path, line: LineClient, text: str, timeout_s: int) -> str:
     """Fetch one receipt; what came of it."""
     query = encode(ReceiptQuery(bytes.fromhex(text)))
     result = await line.ask(Operation.RECEIPT, query, timeout_s=timeout_s)

@@ -217,7 +217,7 @@ def test_a_receipt_that_lacks_is_fetched_and_then_the_invoice_holds(files, monke
     assert fetch(files) == (0, "1 fetched\n")
     assert verify(files, "--missing", files / "ids")[0] == 0
     assert (files / "ids").read_text() == ""
-    assert fetch(files) == (0, "nothing to fetch\n")
+    assert fetch(files) == (0, "nothing to do\n")
 
 
 def test_what_the_centre_cannot_show_or_shows_of_another_is_not_kept(files, monkeypatch):
