@@ -19,15 +19,15 @@ from gateway.directory.hours import jst_date
 from gateway.directory.model import Role
 from gateway.directory.policy import Refused
 from gateway.issuance import completing
+from gateway.issuance.applying import applied
+from gateway.issuance.finals import final_of
 from gateway.issuance.states import Move, State
 from gateway.ledger.recording import Final as Recorded
-from gateway.service.finals import make_final
 from gateway.service.ground import EMPTY
 from gateway.store.issuance import ApplicationRow, EventRow, Opening
-from protocol.application import Transition, claim_turn
+from protocol.application import Transition
 from protocol.certificates import CardType
-from protocol.commitment import commitment_key, request_commitment
-from protocol.issuance import Applied, Apply, Authenticated, Complete, Correct, Erase, Void
+from protocol.issuance import Apply, Authenticated, Complete, Correct, Erase, Void
 from protocol.limits import RESPONSES_PER_FRAME_MAX
 from protocol.messages import Request, encode
 from protocol.outcomes import Outcome
@@ -82,24 +82,7 @@ class CertificateMonth:
         month_key = await self._ledger.months.load(request.request_id)
         move = self._move(step, request.body)
         self._stand(step, move.event(index))
-        key = commitment_key(month_key, asked.party, request.request_id)
-        commitment = request_commitment(key, request.operation, request.body)
-        return make_final(
-            asked,
-            month_key=month_key,
-            outcome=move.outcome,
-            body=move.answer,
-            yen=move.yen,
-            commission=move.commission,
-            at_us=move.at_us,
-            matter=move.kind,
-            counterparty=move.counterparty,
-            terms=move.terms,
-            also=[(asked.party, move.application, claim_turn(move.transition), commitment)],
-            provided=move,
-            delivery=move.delivery,
-            certificate=True,
-        )
+        return final_of(asked, move, month_key=month_key)
 
     def _stand(self, step: Step, event: EventRow) -> None:
         _, events = self._states.setdefault(step.visit.application, (_row(step.visit), {}))
@@ -153,22 +136,7 @@ class CertificateMonth:
         )
         if isinstance(priced, Refused):
             raise PastNotRecorded(f"an application for {statement.kind} was refused: {priced.outcome.name}")
-        return Move(
-            application=row.application,
-            operator=row.operator,
-            municipality=row.municipality,
-            transition=Transition.APPLIED,
-            outcome=Outcome.APPLIED,
-            request=request,
-            answer=encode(Applied(priced.fee_yen, statement.copies)),
-            at_us=state.after(now_us),
-            kind=statement.kind,
-            counterparty=priced.counterparty,
-            kiosk=row.kiosk,
-            fee_yen=priced.fee_yen,
-            commission_yen=priced.commission_yen,
-            terms=priced.terms_version,
-        )
+        return applied(state, statement, priced, request=request, now_us=now_us)
 
     def _beside(
         self, state: State, step: Step, request: bytes, outcome: Outcome, answer: bytes, *, erases: bool = False

@@ -12,7 +12,7 @@ from gateway.directory.policy import Refused
 from gateway.issuance.completing import SKEW_US
 from gateway.issuance.states import EXPIRED, Move, State, refused
 from protocol.application import Transition
-from protocol.issuance import Applied, Apply, Authenticate
+from protocol.issuance import Applied, Apply, Authenticate, Statement
 from protocol.messages import encode
 from protocol.outcomes import Outcome
 
@@ -47,6 +47,12 @@ def apply(
     priced = offers.price(directory, operator=row.operator, statement=statement, card_type=row.card_type, at_us=now_us)
     if isinstance(priced, Refused):
         return priced
+    return applied(state, statement, priced, request=request, now_us=now_us)
+
+
+def applied(state: State, statement: Statement, priced: offers.Priced, *, request: bytes, now_us: int) -> Move:
+    """The move of an application that was let pass, at its price."""
+    row = state.application
     return Move(
         application=state.id,
         operator=row.operator,

@@ -24,6 +24,7 @@ from gateway.issuance.authenticating import NONCE_INVALID, Authenticator, CardSt
 from gateway.issuance.bringing import Bringer, FetchFrom
 from gateway.issuance.documents import Documents
 from gateway.issuance.errors import IssuanceError
+from gateway.issuance.finals import final_of
 from gateway.issuance.forwarding import Forwarder
 from gateway.issuance.incidents import Incidents
 from gateway.issuance.keeping import Keeper
@@ -39,7 +40,6 @@ from gateway.issuance.sweeping import sweep
 from gateway.issuance.tasks import Result, Tasks
 from gateway.ledger.recording import Final
 from gateway.service.asked import Asked
-from gateway.service.finals import make_final
 from gateway.service.ground import EMPTY, Ground
 from gateway.service.papers import PaperDesk
 from gateway.service.receipts import Finalities, Receipts
@@ -50,8 +50,6 @@ from gateway.store.issuance_incidents import IncidentStore
 from gateway.store.ledger import LedgerStore
 from gateway.store.pool import Database
 from gateway.store.settlement_acts import DocumentStore
-from protocol.application import claim_turn
-from protocol.commitment import commitment_key, request_commitment
 from protocol.issuance import Apply, Authenticate, Complete, Correct, Erase, Fetch, Part, Void
 from protocol.messages import (
     PROOFLESS,
@@ -343,23 +341,4 @@ class IssuanceService:
                 return None
             self._paying = {key: each for key, each in self._paying.items() if not each.done}
             self._paying[move.application] = asked
-        month_key = ground.month_of(asked)
-        key = commitment_key(month_key, asked.party, asked.request.request_id)
-        commitment = request_commitment(key, asked.request.operation, asked.request.body)
-        return make_final(
-            asked,
-            month_key=month_key,
-            outcome=move.outcome,
-            body=move.answer,
-            yen=move.yen,
-            commission=move.commission,
-            at_us=move.at_us,
-            matter=move.kind,
-            counterparty=move.counterparty,
-            terms=move.terms,
-            # What makes a transition happen once, whatever is sent again under whatever id.
-            also=[(asked.party, move.application, claim_turn(move.transition), commitment)],
-            provided=move,
-            delivery=move.delivery,
-            certificate=True,
-        )
+        return final_of(asked, move, month_key=ground.month_of(asked))
