@@ -7,7 +7,8 @@ all hold and the credit allows it. Keys of the line are looked up by the caller'
 withdrawn from the directory stops being believed at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -30,6 +31,8 @@ KeyOf = Callable[[str], PublicKey | None]
 _request_batch = msgspec.msgpack.Decoder(RequestBatch)
 _REQUEST_CONTEXT = context("request")
 _NO_TRANSIENTS: list[Transient] = []
+_BODIES_A_FRAME_BYTES: Final = limits.FRAME_BYTES_MAX // 2
+"""Of unrecorded responses put together: what is left of the frame is for ids and for one that just went over."""
 
 
 class HelloReceived(msgspec.Struct, frozen=True):
@@ -121,11 +124,9 @@ class CentreLine(LineEnd):
     def send_transients(self, transients: list[Transient]) -> bytes:
         """Unrecorded responses; gives their credit back."""
         self._answered(len(transients))
-        out = []
-        for at in range(0, len(transients), limits.RESPONSES_PER_FRAME_MAX):
-            part = transients[at : at + limits.RESPONSES_PER_FRAME_MAX]
-            out.append(self._seal(FrameType.RESPONSE, encode(ResponseBatch(None, part))))
-        return b"".join(out)
+        return b"".join(
+            [self._seal(FrameType.RESPONSE, encode(ResponseBatch(None, part))) for part in _frames_of(transients)]
+        )
 
     def send_notice(self, notice: Notice) -> bytes:
         """A NOTICE."""
@@ -215,3 +216,17 @@ class CentreLine(LineEnd):
         self._next_sequence += 1
         self.in_flight += count
         return RequestsReceived(batch)
+
+
+def _frames_of(transients: list[Transient]) -> Iterator[list[Transient]]:
+    """In their order, as many to a frame as its count and its bytes allow."""
+    part: list[Transient] = []
+    size = 0
+    for transient in transients:
+        size += len(transient.body)
+        if part and (len(part) == limits.RESPONSES_PER_FRAME_MAX or size > _BODIES_A_FRAME_BYTES):
+            yield part
+            part, size = [], len(transient.body)
+        part.append(transient)
+    if part:
+        yield part

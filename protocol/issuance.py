@@ -35,10 +35,10 @@ Day = Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Copies = Annotated[int, msgspec.Meta(ge=1, le=20)]
 Text = Annotated[str, msgspec.Meta(max_length=200)]
 
-PART_BYTES: Final = 8 << 10
-"""A sealed document travels in parts of so many bytes; the last is shorter."""
+PART_BYTES: Final = 96 << 10
+"""A sealed document travels in parts of so many bytes; the last is shorter. Most documents are one part."""
 DOCUMENT_BYTES_MAX: Final = 2 << 20
-PARTS_MAX: Final = DOCUMENT_BYTES_MAX // PART_BYTES
+PARTS_MAX: Final = -(-DOCUMENT_BYTES_MAX // PART_BYTES)
 STATUS_MAX: Final = 64
 
 

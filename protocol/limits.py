@@ -24,6 +24,8 @@ REQUEST_BODY_BYTES_MAX: Final = 3_840
 RESPONSE_BODY_BYTES_MAX: Final = 9 << 10
 """What RECEIPT may bring at its largest: an entry with its path, and a note that ML-DSA-65 signed too with a path of 63
 hashes. The note bears the centre's two signatures only: countersignatures are kept by whoever gave or gathered them."""
+TRANSIENT_BODY_BYTES_MAX: Final = 100 << 10
+"""Of an answer that is not recorded: a part of a sealed document, as a relay passes it on, is the largest."""
 CREDIT_REQUESTS_DEFAULT: Final = 1024
 """Requests one connection may have unanswered."""
 CREDIT_REQUESTS_MAX: Final = 4096
@@ -75,6 +77,9 @@ def check_relations() -> None:
         "a full response frame fits": RESPONSES_PER_FRAME_MAX
         * (RESPONSE_BODY_BYTES_MAX + ENTRY_BYTES_MAX + _RESPONSE_OVERHEAD_BYTES)
         < FRAME_BYTES_MAX,
+        "the largest unrecorded answer fits half a frame": TRANSIENT_BODY_BYTES_MAX + _RESPONSE_OVERHEAD_BYTES
+        < FRAME_BYTES_MAX // 2,
+        "what is recorded is no larger than what is not": RESPONSE_BODY_BYTES_MAX <= TRANSIENT_BODY_BYTES_MAX,
         "a full approval fits in a body": APPROVAL_DIGESTS_MAX * _DIGEST_BYTES + 4 * (IDENT_CHARS_MAX + 3) + 32
         <= REQUEST_BODY_BYTES_MAX,
         "an approval outlives a deadline": DEADLINE_MS_MAX < APPROVAL_LIFETIME_MS_MAX,

@@ -41,6 +41,7 @@ class Connection:
     """One session of one line. All methods are synchronous; the writer task does the waiting."""
 
     __slots__ = (
+        "_unsealed",
         "certificate",
         "closing",
         "good_until",
@@ -60,23 +61,32 @@ class Connection:
         self.good_until = shown.good_until
         self.judged_by = shown.judged_by
         self.line = line
-        self.outbox = Outbox()
+        self.outbox = Outbox(self._put)
+        self._unsealed: list[Transient] = []
         self.heard_at = now
         self.pinged = False
         self.reason = "peer"
         self.scope = trio.CancelScope()
         self.closing = False
 
-    def _put(self, make: Callable[[], bytes]) -> None:
+    def _put(self, make: Callable[[], bytes] | None = None) -> None:
+        """What waits to be sealed, then what `make` seals."""
         if self.closing:
             return
         try:
-            self.outbox.put(make())
+            if self._unsealed:
+                self.outbox.put(self._sealed())
+            if make is not None:
+                self.outbox.put(make())
         except OutboxFull:
             self.fail(FaultCode.NOT_READING, "the peer does not read its answers")
         except LocalProtocolError as error:
             log.error("line_misused", code=type(error).__name__)
             self.fail(FaultCode.INTERNAL, "internal error")
+
+    def _sealed(self) -> bytes:
+        transients, self._unsealed = self._unsealed, []
+        return self.line.send_transients(transients)
 
     def put_sealed(self, frames: bytes) -> None:
         """Send frames the line has sealed already."""
@@ -87,9 +97,10 @@ class Connection:
         self._put(lambda: self.line.send_share(share))
 
     def refuse(self, transients: list[Transient]) -> None:
-        """Send unrecorded responses."""
-        if transients:
-            self._put(lambda: self.line.send_transients(transients))
+        """Send unrecorded responses; those of the same moment share a frame. Their credit is out until it is sealed."""
+        if transients and not self.closing:
+            self._unsealed += transients
+            self.outbox.look()
 
     def notify(self, notice: Notice) -> None:
         """Send a NOTICE."""
@@ -103,6 +114,7 @@ class Connection:
 
     def finish(self) -> None:
         """Close once everything is written."""
+        self._put()
         self.reason = "drained"
         self.closing = True
         self.outbox.close()
@@ -113,6 +125,7 @@ class Connection:
             return
         self.reason = code.name
         with contextlib.suppress(OutboxFull, LocalProtocolError):
+            self.outbox.put(self._sealed())
             self.outbox.put(self.line.fault(RemoteProtocolError(code, detail)))
         self.closing = True
         self.outbox.close()

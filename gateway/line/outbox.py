@@ -1,7 +1,8 @@
 """What waits to be written to one connection: appended without waiting, written by one task, bounded.
 
 A peer that does not read fills only its own outbox; past OUTPUT_BYTES_MAX or after WRITE_STALL_MS_MAX without progress
-its line is closed and no other notices. Frames are sealed before they come here, so their order is the order of put().
+its line is closed and no other notices. Frames are sealed before they come here, so their order is the order of put();
+what may still be put together with others is asked for when the writer is free (`more`).
 """
 
 from collections.abc import Callable
@@ -19,11 +20,12 @@ class OutboxFull(Exception):  # noqa: N818 - named after the fact
 
 
 class Outbox:
-    """Bytes for one connection. Not safe between threads."""
+    """Bytes for one connection. more: puts what is not sealed yet; called before each write. Not safe between threads."""
 
-    __slots__ = ("_closed", "_parts", "_size", "_wake", "_writing_since")
+    __slots__ = ("_closed", "_more", "_parts", "_size", "_wake", "_writing_since")
 
-    def __init__(self) -> None:
+    def __init__(self, more: Callable[[], object] = lambda: None) -> None:
+        self._more = more
         self._parts: list[bytes] = []
         self._size = 0
         self._wake = trio.Event()
@@ -38,6 +40,10 @@ class Outbox:
             raise OutboxFull(f"{self._size} bytes wait to be written")
         self._parts.append(data)
         self._size += len(data)
+        self._wake.set()
+
+    def look(self) -> None:
+        """There is more to ask for."""
         self._wake.set()
 
     def close(self) -> None:
@@ -55,6 +61,7 @@ class Outbox:
         Raises: trio.BrokenResourceError, trio.ClosedResourceError from the stream.
         """
         while True:
+            self._more()
             if not self._parts:
                 if self._closed:
                     return

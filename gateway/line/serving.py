@@ -58,7 +58,7 @@ class LineServer:
 
     `material` is this end's certificate (profile HOST) and the peers' anchors; `sign` its line key. `key_of` gives a
     line's signing key while it is valid, `knows` says which lines may come at all. `handle` answers a request with an
-    outcome that is not recorded and a body of at most RESPONSE_BODY_BYTES_MAX; whatever else it gives or raises
+    outcome that is not recorded and a body of at most TRANSIENT_BODY_BYTES_MAX; whatever else it gives or raises
     becomes UNAVAILABLE. `opened` and `closed` are told of sessions. `credit` is what one connection may have
     unanswered.
     """
@@ -236,7 +236,7 @@ class LineServer:
         except Exception as error:  # noqa: BLE001 - no exception of one request reaches another
             log.error("request_failed", operation=request.operation, code=type(error).__name__)
             return Outcome.UNAVAILABLE, _NOTHING
-        if outcome not in _UNRECORDED or len(body) > limits.RESPONSE_BODY_BYTES_MAX:
+        if outcome not in _UNRECORDED or len(body) > limits.TRANSIENT_BODY_BYTES_MAX:
             log.error("answer_not_sendable", operation=request.operation, outcome=outcome)
             return Outcome.UNAVAILABLE, _NOTHING
         return outcome, body

@@ -19,6 +19,7 @@ from gateway.peers.municipality.reports import reports
 from gateway.store.settlement_lines import BringingStore
 from protocol.certificates import Option
 from protocol.issuance import (
+    PART_BYTES,
     Apply,
     Authenticated,
     Challenge,
@@ -131,7 +132,7 @@ class RealKiosk:
         answer = await self.ask(Operation.DOCUMENT, Fetch(self.application))
         assert answer.outcome is Outcome.ISSUED, answer
         issued = msgspec.msgpack.decode(answer.body, type=Issued)
-        count = -(-issued.size // 8192)
+        count = -(-issued.size // PART_BYTES)
         parts = [await self.ask(Operation.PART, Part(self.application, n)) for n in range(count)]
         return issued, b"".join([each.body for each in parts])
 

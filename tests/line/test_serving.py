@@ -245,7 +245,7 @@ async def test_a_frame_of_many_requests_is_answered_each_with_its_own(materials:
 
 async def test_the_largest_answers_fit(materials: dict[LineName, TlsMaterial]) -> None:
     async def large(_: LineName, request: Request) -> tuple[int, bytes]:
-        return Outcome.MADE_PART, request.body * limits.RESPONSE_BODY_BYTES_MAX
+        return Outcome.MADE_PART, request.body * limits.TRANSIENT_BODY_BYTES_MAX
 
     async with serving(materials, large) as city, dialling(city, materials) as centre:
         async with trio.open_nursery() as nursery:
@@ -272,7 +272,7 @@ async def _record(_: LineName, __: Request) -> tuple[int, bytes]:
 
 
 async def _flood(_: LineName, __: Request) -> tuple[int, bytes]:
-    return Outcome.MADE, bytes(limits.RESPONSE_BODY_BYTES_MAX + 1)
+    return Outcome.MADE, bytes(limits.TRANSIENT_BODY_BYTES_MAX + 1)
 
 
 async def _unheard_of(_: LineName, __: Request) -> tuple[int, bytes]:
@@ -499,7 +499,7 @@ async def test_it_says_who_is_on(materials: dict[LineName, TlsMaterial]) -> None
 
 async def test_a_peer_that_does_not_read_holds_nobody_up(materials: dict[LineName, TlsMaterial]) -> None:
     async def large(_: LineName, request: Request) -> tuple[int, bytes]:
-        return Outcome.MADE_PART, request.body * limits.RESPONSE_BODY_BYTES_MAX
+        return Outcome.MADE_PART, request.body * limits.TRANSIENT_BODY_BYTES_MAX
 
     async with (
         serving(materials, large) as city,

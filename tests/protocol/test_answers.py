@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from protocol import limits
 from protocol.errors import FaultCode, RemoteProtocolError
 from protocol.frames import FrameType
 from protocol.keys import Purpose, context
@@ -12,6 +15,7 @@ from protocol.ledger import BLOCK_CONTEXT, BlockKind, decode_entry, encode_entry
 from protocol.merkle import Tree, leaf_hash
 from protocol.messages import BlockShare, Operation, ReceiptQuery, Refusal, Request, ResponseBatch, Transient, encode
 from protocol.outcomes import CATALOGUE, Outcome
+from protocol.peer import ResultsReceived
 from protocol.states import State
 from tests.kit.lines import (
     BLOCK,
@@ -179,3 +183,19 @@ def test_a_receipt_query_is_refused_for_cause_without_proof_but_answered_never()
         else:
             with pytest.raises(RemoteProtocolError):
                 pair.peer.receive_data(frame)
+
+
+@given(sizes=st.lists(st.integers(0, limits.TRANSIENT_BODY_BYTES_MAX), min_size=1, max_size=200))
+@settings(max_examples=20, deadline=None)
+def test_unrecorded_answers_of_any_sizes_go_out_in_few_frames_in_their_order(sizes: list[int]) -> None:
+    pair = Pair().greet()
+    pair.deliver([make_request(n) for n in range(len(sizes))])
+    frames = pair.centre.send_transients(
+        [Transient(make_id(n), Outcome.BUSY, bytes(size)) for n, size in enumerate(sizes)]
+    )
+    events = pair.peer.receive_data(frames)
+    results = [result for event in events if isinstance(event, ResultsReceived) for result in event.results]
+    assert [(result.request.request_id, len(result.body)) for result in results] == [
+        (make_id(n), size) for n, size in enumerate(sizes)
+    ]
+    assert len(events) <= 2 + sum(sizes) // (limits.FRAME_BYTES_MAX // 4) + len(sizes) // limits.RESPONSES_PER_FRAME_MAX
