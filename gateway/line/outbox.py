@@ -20,7 +20,7 @@ class OutboxFull(Exception):  # noqa: N818 - named after the fact
 
 
 class Outbox:
-    """Bytes for one connection. more: puts what is not sealed yet; called before each write. Not safe between threads."""
+    """Bytes for one connection. more: puts what is not sealed yet, before each write. Not safe between threads."""
 
     __slots__ = ("_closed", "_more", "_parts", "_size", "_wake", "_writing_since")
 

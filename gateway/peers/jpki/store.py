@@ -44,6 +44,8 @@ class CardRecord(msgspec.Struct, frozen=True, kw_only=True):
 class Register:
     """The register in an authority's directory. Every call is one short transaction."""
 
+    _held: sqlite3.Connection | None = None
+
     def __init__(self, directory: Path) -> None:
         """Raises: JpkiAbsent when there is none."""
         self._path = directory / FILE_NAME
@@ -102,7 +104,20 @@ class Register:
             return [_record(row) for row in database.execute("select * from card order by holder, not_before")]
 
     @contextmanager
+    def held_open(self) -> Iterator[None]:
+        """While the block runs, calls share one connection; for one thread."""
+        with closing(sqlite3.connect(self._path, timeout=10)) as self._held:
+            try:
+                yield
+            finally:
+                self._held = None
+
+    @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
+        if self._held is not None:
+            with self._held as database:
+                yield database
+            return
         with closing(sqlite3.connect(self._path, timeout=10)) as database, database:
             yield database
 

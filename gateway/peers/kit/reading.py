@@ -36,10 +36,10 @@ PICTURE_PIXELS_MAX: Final = 64_000_000
 PAGE_MM_MAX: Final = 450.0
 _POINTS_PER_MM: Final = 72 / 25.4
 _CROP_MARGIN_MM: Final = 4.0
-_CROP_DPI: Final = 200
+_CROP_DPI: Final = 150
 _PAGE_DPI: Final = 250
 _QR: Final = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
-BACK_TEXT: Final = "複写" * 15 + "合成データ"
+BACK_TEXT: Final = "合成データ" + "複写" * 15
 """All that a back says, without spaces; beside it there is nothing but lines and areas."""
 _BACK_OBJECTS: Final = frozenset({pypdfium2.raw.FPDF_PAGEOBJ_TEXT, pypdfium2.raw.FPDF_PAGEOBJ_PATH})
 PDF_LIBRARY: Final = threading.Lock()
