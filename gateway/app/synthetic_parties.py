@@ -134,8 +134,9 @@ def _take(store: Store, step: Step) -> None:
 
 
 def _settle(store: Store, step: Step, told: Told) -> None:
-    held = outbox.next_of(store, step.visit.application)
-    if held is None or held.request.request_id != told.request.request_id:
+    sent = outbox.next_of(store, step.visit.application)
+    held = next((each for each in sent if each.request.request_id == told.request.request_id), None)
+    if held is None:
         raise PastNotRecorded(f"the relay does not hold notice {told.request.request_id.hex()} of the centre's answer")
     answered = told.answered
     opening = opening_of(answered, operation=told.request.operation, request=told.request.body)

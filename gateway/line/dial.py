@@ -356,6 +356,7 @@ class LineClient:
             if not self._queue or session.leaving or line.free_credit <= 0:
                 session.wake = trio.Event()
                 await session.wake.wait()
+                await trio.lowlevel.checkpoint()  # what is asked in this very pass comes along
                 continue
             count = min(len(self._queue), line.free_credit, limits.REQUESTS_PER_FRAME_MAX)
             batch = [self._queue.popleft() for _ in range(count)]

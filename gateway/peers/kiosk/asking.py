@@ -87,8 +87,34 @@ class Asking:
         sitting.challenged = challenged
         sitting.signed_at_us = self._now_us()
 
-    async def authenticate(self, sitting: Sitting, code: str) -> Authenticated:
-        """本人認証 (000仕3-3) for a municipality. Raises: as `sign_with_card`."""
+    async def authenticate(self, sitting: Sitting, code: str) -> tuple[Authenticated, Menu | KioskError]:
+        """本人認証 (000仕3-3) for a municipality, and beside it, as neither needs the other, its menu.
+
+        What asking for the menu raised is a value: the application exists all the same. Raises: as `sign_with_card`.
+        """
+        body = await self._authentication(sitting, code)
+        answered: Authenticated | KioskError
+        menu: Menu | KioskError = AnswerUnreadable(Operation.MENU)
+
+        async def ask_menu() -> None:
+            nonlocal menu
+            try:
+                menu = await self._menu(sitting, code)
+            except KioskError as error:
+                menu = error
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask_menu)
+            try:
+                answered = await self._ask(Operation.AUTHENTICATE, body, Outcome.AUTHENTICATED, Authenticated)
+            except KioskError as error:
+                answered = error
+                nursery.cancel_scope.cancel()
+        if isinstance(answered, KioskError):
+            raise answered
+        return answered, menu
+
+    async def _authentication(self, sitting: Sitting, code: str) -> Authenticate:
         challenged = sitting.challenged
         if challenged is None or (
             self._now_us() + NONCE_MARGIN_US >= sitting.signed_at_us + challenged.valid_ms * 1000
@@ -98,7 +124,7 @@ class Asking:
         if challenged is None:
             raise AnswerUnreadable(Operation.CHALLENGE)
         card = card_of(sitting)
-        body = Authenticate(
+        return Authenticate(
             session=sitting.session,
             nonce=challenged.nonce,
             kiosk_certificate=self._stand.certificate,
@@ -108,10 +134,8 @@ class Asking:
             card_signature=sitting.card_signature,
             municipality=code,
         )
-        return await self._ask(Operation.AUTHENTICATE, body, Outcome.AUTHENTICATED, Authenticated)
 
-    async def menu(self, sitting: Sitting, code: str) -> Menu:
-        """What the municipality offers at this moment. Raises: as `apply`."""
+    async def _menu(self, sitting: Sitting, code: str) -> Menu:
         query = MenuQuery(municipality=code, card_type=card_of(sitting).card_type)
         menu = await self._ask(Operation.MENU, query, Outcome.MENU, Menu)
         if menu.municipality != code or any(each.fee_yen < 0 or each.copies_max < 1 for each in menu.offers):

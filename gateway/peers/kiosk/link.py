@@ -3,6 +3,9 @@
 A call is KIOSK_CALL under one request id, sent again under that very id while waiting helps, so the centre does it
 once. What the relay takes over itself comes back as TAKEN_OVER, what it does not pass on as NOT_PERMITTED.
 
+Facts about money and faults go out at once. What only says whether the kiosk is in use shares the frame of the next
+call, and waits for one FACTS_WAIT_S at most.
+
 Source: DESIGN 10; docs/PROTOCOL.md, Certificates.
 """
 
@@ -17,7 +20,7 @@ import trio
 from gateway.line.dial import LineClient, LineError
 from gateway.peers.kiosk.errors import AnswerUnreadable, RelayAway
 from protocol import limits
-from protocol.issuance import KioskCall, KioskEvent, Relayed
+from protocol.issuance import KioskCall, KioskEvent, KioskFact, Relayed
 from protocol.messages import Operation, encode
 from protocol.outcomes import Outcome
 
@@ -28,12 +31,17 @@ DOCUMENT_S: Final = 45.0
 """A municipality may be busy; the user sees that it goes on."""
 EVENT_S: Final = 10.0
 EVENTS_MAX: Final = 256
+FACTS_WAIT_S: Final = 0.5
 PAUSE_S_FIRST: Final = 0.1
 PAUSE_S_MAX: Final = 2.0
 WAITED_FOR: Final = frozenset(
     {Outcome.BUSY, Outcome.UNAVAILABLE, Outcome.PENDING, Outcome.DEADLINE_EXCEEDED, Outcome.DRAINING}
 )
 """Not CARD_UNVERIFIABLE and DOCUMENT_WITHHELD: that is for the user to try again."""
+
+
+_WAITING: Final = frozenset({KioskFact.IN_USE, KioskFact.PRINTING, KioskFact.PRINTED, KioskFact.IDLE})
+"""PRINTED among them: COMPLETE, which follows at once, says more."""
 
 
 class RelayLink:
@@ -45,6 +53,8 @@ class RelayLink:
         self._line = line
         self._events: deque[KioskEvent] = deque(maxlen=EVENTS_MAX)
         self._more = trio.Event()
+        self._now = trio.Event()
+        """Set when the facts are to go out without waiting longer."""
 
     @property
     def connected(self) -> bool:
@@ -62,6 +72,7 @@ class RelayLink:
             raise RelayAway("the line to the relay is unplugged")
         asked = encode(KioskCall(operation, body))
         under = request_id or self._line.new_id()
+        self._now.set()
         within_s = DOCUMENT_S if operation == Operation.DOCUMENT else CALL_S
         ends = trio.current_time() + within_s
         pause_s = PAUSE_S_FIRST
@@ -92,15 +103,18 @@ class RelayLink:
         """Queue a fact; the oldest is dropped when the relay was away for very long."""
         self._events.append(event)
         self._more.set()
+        if event.fact not in _WAITING:
+            self._now.set()
 
     async def run(self) -> None:
         """Send facts in their order until cancelled; each under one id until the relay has noted it."""
         while True:
             if not self._events:
-                self._more = trio.Event()
+                self._more, self._now = trio.Event(), trio.Event()
                 await self._more.wait()
-            event = self._events.popleft()
-            await self._send(event)
+                with trio.move_on_after(FACTS_WAIT_S):
+                    await self._now.wait()
+            await self._send(self._events.popleft())
 
     async def _send(self, event: KioskEvent) -> None:
         request_id = self._line.new_id()

@@ -158,13 +158,15 @@ class Kiosk:
             raise ChoiceInvalid("municipality")
         self.front.go(Event.MUNICIPALITY_CHOSEN)
         async with self._guarded():
-            answer = await self._asking.authenticate(sitting, code)
+            answer, menu = await self._asking.authenticate(sitting, code)
             sitting.forget_pin()
             if answer.application in self.journal.trails:
                 raise AnswerUnreadable(Operation.AUTHENTICATE)  # an id is one sitting's, whatever a relay replays
             self.settling.opened(answer.application)
             sitting.application, sitting.expires_at_us = answer.application, answer.expires_at_us
-            sitting.menu = await self._asking.menu(sitting, code)
+            if isinstance(menu, KioskError):
+                raise menu
+            sitting.menu = menu
             self.front.go(Event.AUTHENTICATED)
 
     async def choose_kind(self, kind: str) -> None:

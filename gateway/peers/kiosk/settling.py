@@ -9,6 +9,7 @@ Source: 000仕3-5, 3-6, 000仕13-1, 000仕14, 000契9-1; DESIGN 10.
 
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
@@ -192,10 +193,9 @@ class Settling:
             self.notices_wait = trio.Event()
             while self._untold:
                 trail = self._journal.trails[self._untold[0]]
-                for line in trail.untold:
-                    if not await self._deliver(line):
-                        self.notices_wait.set()
-                        return sum(len(self._journal.trails[each].untold) for each in self._untold)
+                if not await self._deliver(trail):
+                    self.notices_wait.set()
+                    return sum(len(self._journal.trails[each].untold) for each in self._untold)
                 if not trail.untold:
                     self._untold.remove(trail.application)
             return 0
@@ -207,10 +207,27 @@ class Settling:
                 return
             await trio.sleep(DELIVER_AGAIN_S)
 
-    async def _deliver(self, line: Line) -> bool:
-        try:
-            outcome, _ = await self._relay.call(line.number, line.data, request_id=line.request_id)
-        except (RelayAway, AnswerUnreadable):
+    async def _deliver(self, trail: Trail) -> bool:
+        """The first notice about money, and the erasure in the same frame; whether the relay took over what was told.
+
+        What is about money keeps its order; an erasure says nothing of money and waits for none.
+        """
+        money = [line for line in trail.untold if line.number != Operation.ERASE]
+        due = money[:1] + [line for line in trail.untold if line.number == Operation.ERASE]
+        outcomes: dict[int, int] = {}
+
+        async def tell(line: Line) -> None:
+            with suppress(RelayAway, AnswerUnreadable):
+                outcomes[line.number], _ = await self._relay.call(line.number, line.data, request_id=line.request_id)
+
+        async with trio.open_nursery() as nursery:
+            for line in due:
+                nursery.start_soon(tell, line)
+        taken = [self._told(line, outcomes.get(line.number)) for line in due]
+        return all(taken)
+
+    def _told(self, line: Line, outcome: int | None) -> bool:
+        if outcome is None:
             return False
         if outcome in _NEW_ID:
             self._notice(line.number, line.application, line.data)

@@ -1,5 +1,5 @@
 """Delivering the outbox: each application's notices in their order, each under its one id, until the centre has proven
-what became of it.
+what became of it. An erasure goes beside what is about money: at the centre neither waits for the other.
 
 Up to AT_ONCE applications are carried at the same time, so notices of the same moment share a signed frame. While the
 centre is away or says "later", an application waits, longer each time up to PAUSE_S_MAX, and then goes on with the very
@@ -100,8 +100,10 @@ class Courier:
     async def _carry(self, application: bytes) -> None:
         """Everything held of one application, in order."""
         try:
-            while (held := outbox.next_of(self._reader, application)) is not None:
-                await self._deliver(held)
+            while held := outbox.next_of(self._reader, application):
+                async with trio.open_nursery() as nursery:
+                    for each in held:
+                        nursery.start_soon(self._deliver, each)
             self._wake.set()  # there is a place for another
         except StoreFailed as error:  # looked for again with the others
             log.warning("relay_store_failed", code=error.code)

@@ -1,8 +1,9 @@
 """The durable outbox: completions, voids, corrections and erasures, from TAKEN_OVER to the centre's proven outcome.
 
     taken over   one committed transaction: the notice as it will be sent, its request id, its day lines
-    held         sent in order per application under that one id, however often, until a recorded outcome comes; under
-                 a new id once the old one can say no more of the notice (a suspension has ended, the id is too old)
+    held         sent in order per application, an erasure beside what is about money, under that one id, however
+                 often, until a recorded outcome comes; under a new id once the old one can say no more of the notice
+                 (a suspension has ended, the id is too old)
     delivered    the outcome the operation has when it succeeds, with its proof, which goes into the book (filing)
     refused      any other outcome that waiting will not change: an item of the worklist until a person closes it
 
@@ -179,14 +180,14 @@ def next_held(store: Store, *, limit: int) -> list[Held]:
     return [_held(row) for row in rows]
 
 
-def next_of(store: Store, application: bytes) -> Held | None:
-    """The first held notice of one application."""
-    row = store.row(
-        "SELECT number, application, request_id, operation, body FROM outbox WHERE state = ? AND application = ?"
-        " ORDER BY number LIMIT 1",
-        *(HELD, application),
+def next_of(store: Store, application: bytes) -> list[Held]:
+    """What of one application may be sent now: of its held notices the first about money, and its erasure."""
+    rows = store.rows(
+        "SELECT min(number), application, request_id, operation, body FROM outbox WHERE state = ? AND application = ?"
+        " GROUP BY operation = ? ORDER BY 1",
+        *(HELD, application, Operation.ERASE),
     )
-    return None if row is None else _held(row)
+    return [_held(row) for row in rows]
 
 
 def _held(row: tuple[int, bytes, bytes, int, bytes]) -> Held:

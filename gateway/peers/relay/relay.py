@@ -5,7 +5,7 @@
    the centre says comes back as RELAYED, whatever it says. A menu is said again from memory for some seconds. Who an
    application belongs to is on disk before the kiosk hears of it.
 3. A notice is committed to the outbox, and then answered TAKEN_OVER; the courier delivers it.
-4. A fact is committed and answered FACT_NOTED; one that the relay only remembers for its page as well.
+4. A fact is committed and answered FACT_NOTED; whether a kiosk is in use is answered first and written soon.
 
 Nothing of a sealed document is opened, kept or looked at: its parts pass through as they are.
 Source: 000仕3, 000仕13; 000別1-1, 2, 4; DESIGN 10.
@@ -13,7 +13,7 @@ Source: 000仕3, 000仕13; 000別1-1, 2, 4; DESIGN 10.
 
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 import msgspec
@@ -46,6 +46,8 @@ SENT_AGAIN: Final = frozenset({Outcome.DRAINING, Outcome.BUSY, Outcome.UNAVAILAB
 """Sent again here, under the same id, while the deadline lasts. CARD_UNVERIFIABLE and DOCUMENT_WITHHELD are not: that
 is the user's to decide at the kiosk."""
 KEYS_HELD_MAX: Final = 4096
+_OF_THE_MOMENT: Final = frozenset({KioskFact.IN_USE, KioskFact.IDLE})
+"""For the page, and forgotten by a restart anyway: written with whatever is written next."""
 MARGIN_S: Final = 0.1
 """An answer leaves so long before the kiosk's deadline."""
 DOCUMENT_FAULT: Final = "document-"
@@ -210,7 +212,11 @@ class Relay:
                 await self._note(NoticeKind.DEPOSIT_UNKNOWN, caller)  # it is money: a person has to look
             raise
         now_us = self._now_us()
-        await self._writer(lambda store: note(store, event, caller=caller, now_us=now_us))
+        work = partial(note, event=event, caller=caller, now_us=now_us)
+        if event.fact in _OF_THE_MOMENT and not event.application:
+            self._writer.soon(work)
+            return Outcome.FACT_NOTED, encode(Refusal())
+        await self._writer(work)
         if event.fact in (KioskFact.FAULT, KioskFact.FAULT_CLEARED):
             self._noticed()
         return Outcome.FACT_NOTED, encode(Refusal())

@@ -6,6 +6,7 @@ others standing. Nobody is told anything before the commit is on the disk.
 Cancellation: whoever stops waiting takes nothing back; the work is done or not.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -16,6 +17,7 @@ from gateway.peers.relay.errors import StoreFailed
 from gateway.peers.relay.store import Store
 
 BATCH_MAX: Final = 256
+SOON_S: Final = 0.5
 WAITING_MAX: Final = 8192
 """Pieces of work that may wait; more is refused at once, so that memory stays bounded while a disk hangs."""
 
@@ -41,6 +43,8 @@ class Writer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: deque[_Job] = deque()
+        self._due = math.inf
+        """When what waits is to be written, on Trio's clock."""
         self._wake = trio.Event()
         self._closed = False
         self._forget = False
@@ -55,12 +59,22 @@ class Writer:
             raise StoreFailed("the relay's store takes nothing now; see its disk, and send again")
         job = _Job(work)
         self._waiting.append(job)
+        self._due = -math.inf
         self._wake.set()
         await job.done.wait()
         if job.error is not None:
             raise job.error
         value: T = job.value
         return value
+
+    def soon(self, work: Callable[[Store], object]) -> None:
+        """Do this work with what is written next, SOON_S from now at the latest. Nobody hears what became of it."""
+        if self._closed or len(self._waiting) >= WAITING_MAX:
+            return
+        if not self._waiting:
+            self._due = trio.current_time() + SOON_S
+            self._wake.set()
+        self._waiting.append(_Job(work))
 
     async def forget(self) -> None:
         """Leave nothing of what was erased in the write-ahead log. Raises: StoreFailed."""
@@ -72,9 +86,10 @@ class Writer:
         batch: list[_Job] = []
         try:
             while True:
-                while not self._waiting:
+                while not self._waiting or trio.current_time() < self._due:
                     self._wake = trio.Event()
-                    await self._wake.wait()
+                    with trio.move_on_at(self._due if self._waiting else math.inf):
+                        await self._wake.wait()
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_MAX))]
                 await trio.to_thread.run_sync(self._commit, batch)
                 self._tell(batch)

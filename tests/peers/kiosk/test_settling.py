@@ -51,7 +51,7 @@ async def test_a_notice_that_must_wait_waits_under_its_id(place, centre, outcome
     await up_to_pay(kiosk)
     await kiosk.pay()
     centre.answers[Operation.COMPLETE] = outcome
-    assert await kiosk.settling.deliver() == 2
+    assert await kiosk.settling.deliver() == 1, "the erasure does not wait for it"
     [line] = [
         each for trail in place.journal.trails.values() for each in trail.untold if each.number == Operation.COMPLETE
     ]

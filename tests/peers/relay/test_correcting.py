@@ -40,7 +40,7 @@ def test_a_correction_says_how_it_should_read_and_leaves_the_rest_as_it_stands(m
     application = m.sale(at_us=AT_US, copies=3)
     notice = corrected(m, application, copies=2)
     assert (notice.number, notice.copies, notice.deposited_at_us, notice.store_day) == (1, 2, AT_US, "2026-09-02")
-    held = outbox.next_of(m.store, application)
+    (held,) = outbox.next_of(m.store, application)
     assert decode_body(Operation.CORRECT, held.request.body) == notice
     assert [(each.copies, each.yen) for each in totals.standing(m.store, application)] == [(3, 900), (-1, -300)]
     second = corrected(m, application, deposited_us=AT_US + 86_400_000_000)

@@ -274,7 +274,7 @@ async def test_a_kiosk_lost_while_in_use_and_money_of_nowhere_are_noticed(site, 
     with open_store(data) as store:
         async with site.kiosk(data, ports.line) as client:
             await tell(client, event(KioskFact.IN_USE))
-            assert registry.states(store)[0].in_use
+            await until(lambda: registry.states(store)[0].in_use)
             unknown = event(KioskFact.DEPOSITED, new_application(), yen=300)
             assert await tell(client, unknown) == Outcome.NOT_PERMITTED
         await until(lambda: len(notices.unacknowledged(store, limit=9)) == 2)
