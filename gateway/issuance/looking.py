@@ -57,20 +57,22 @@ def applications_of(body: Body | None) -> list[bytes]:
 
 async def look_up(batch: Sequence[Asked], *, store: IssuanceStore, ground: Ground) -> Seen:
     """Under a confirmed directory. Raises: StoreError; DirectoryStale."""
-    version, ids = await store.claims([(asked.party, asked.request.request_id) for asked in batch])
-    if version is None:
+    found = await store.look_up(
+        [(asked.party, asked.request.request_id) for asked in batch],
+        applications=_each_once(batch),
+        kept_of=_each_once([asked for asked in batch if isinstance(asked.body, Apply | Fetch)]),
+    )
+    if found.version is None:
         raise DirectoryStale(held=0, seen=0)
     # What was found hangs on no decision: a request that is decided again needs no second look.
-    await ground.confirm(batch, version)
-    rows = await store.states(_each_once(batch))
+    await ground.confirm(batch, found.version)
     states: dict[bytes, State] = {}
-    for key, (row, events) in rows.items():
+    for key, (row, events) in found.states.items():
         try:
             states[key] = State(row, {event.transition: event for event in events})
         except StateCorrupt as error:
             log.error("application_corrupt", application=key.hex(), reason=error.ground)
-    needing = _each_once([asked for asked in batch if isinstance(asked.body, Apply | Fetch)])
-    return Seen(ids, states, await store.authentications(needing) if needing else {})
+    return Seen(found.ids, states, found.kept)
 
 
 def _each_once(batch: Sequence[Asked]) -> list[bytes]:

@@ -121,6 +121,7 @@ class LineClient:
         self._closed = False
         self._backoff_s = BACKOFF_S_FIRST
         self._fruitless = 0
+        self._turn = 0
         self.slots = 0
         self.checkpoint: str | None = None
         """The latest checkpoint note that came as a NOTICE (unverified here)."""
@@ -173,7 +174,7 @@ class LineClient:
         if waiting is None:
             waiting = self._asked[request.request_id] = _Waiting(request)
             self._queue.append(waiting)
-            self._wake_sessions()
+            self._wake_one()
         elif (waiting.request.operation, waiting.request.body) != (request.operation, request.body):
             raise LineError("another question is being asked under this id; ask under a new one")
         waiting.askers += 1
@@ -393,7 +394,8 @@ class LineClient:
             session.outbox.put(line.take_replies())
             for event in events:
                 self._take(session, event)
-            session.wake.set()
+            if self._queue:  # there may be credit for it now
+                session.wake.set()
 
     def _end(self, session: _Session, error: RemoteProtocolError) -> None:
         """Tell the centre why and close, within FAULT_WRITE_S whether it reads or not."""
@@ -428,6 +430,13 @@ class LineClient:
                 del self._sessions[session.slot]
             self._note_change()
             self._wake_sessions()
+
+    def _wake_one(self) -> None:
+        """Have one session take what waits: one that is about to, else the next in turn that may."""
+        able = [each for each in self._sessions.values() if not each.leaving and each.line.free_credit > 0]
+        if able and not any(each.wake.is_set() for each in able):
+            self._turn += 1
+            able[self._turn % len(able)].wake.set()
 
     def _wake_sessions(self) -> None:
         for session in self._sessions.values():

@@ -19,10 +19,10 @@ SWEEP_ROWS: Final = 1_000
 """Rows of one table that one sweep deletes at most: a sweep never holds others up for long."""
 
 _CLAIMS: Final = f"""
-select (select version from directory.version), c.commitment, c.stream, c.height, c.idx,
+select row(c.commitment, c.stream, c.height, c.idx,
   case when c.commitment is not null then
     (select max(t.turn) from ledger.claim t where t.party = q.party and t.request_id = q.request_id
-     and t.turn <= {REPEATS_MAX}) end
+     and t.turn <= {REPEATS_MAX}) end)
 from unnest($1::text[], $2::bytea[]) with ordinality as q (party, request_id, o)
 left join lateral (
   select c.commitment, c.stream, c.height, c.idx from ledger.claim c
@@ -31,14 +31,18 @@ left join lateral (
 order by q.o
 """  # noqa: S608  only our own constant is set in
 _STATES: Final = """
-select a.application, a.operator, a.kiosk, a.municipality, a.card_type, a.pseudonym, a.kiosk_key, a.expires_at_us,
+select row(a.application, a.operator, a.kiosk, a.municipality, a.card_type, a.pseudonym, a.kiosk_key, a.expires_at_us,
   e.transition, e.stream, e.height, e.idx, e.at_us, e.request, e.answer, e.fee_yen,
   e.commission_yen, e.terms, e.copies, e.yen, e.commission, e.deposited_at_us, e.store_day, e.store, e.place,
-  e.counterparty
-from unnest($1::bytea[]) as q (application)
+  e.counterparty)
+from unnest($3::bytea[]) as q (application)
 cross join lateral (select * from issuance.application a where a.application = q.application limit 1) a
 left join lateral (select * from issuance.event e where e.application = q.application limit 32) e on true
 """
+_LOOK_UP: Final = f"""
+select (select version from directory.version), array({_CLAIMS}), array({_STATES}),
+  array(select row(application, sealed) from issuance.authentication where application = any($4::bytea[]))
+"""  # noqa: S608  our own constants
 _APPLICATION_COLUMNS: Final = 8
 _PARTS: Final = """
 select substring(d.sealed from q.first for q.size)
@@ -141,6 +145,17 @@ class Opening(NamedTuple):
     sealed: bytes
 
 
+class Found(NamedTuple):
+    """version: of the directory. ids: in the order asked. states: of the applications that exist, with what stands of
+    each. kept: AUTHENTICATE bodies that are still kept, as they are sealed, by application.
+    """
+
+    version: int | None
+    ids: list[IdSeen | None]
+    states: dict[bytes, tuple[ApplicationRow, list[EventRow]]]
+    kept: dict[bytes, bytes]
+
+
 class IssuanceStore:
     """Applications over a Database. Raises the errors of gateway.store.errors."""
 
@@ -163,34 +178,34 @@ class IssuanceStore:
             rows = await self._database.fetch(read, name)
         return rows[0][0], rows[0][1]
 
-    async def claims(self, asked: Sequence[tuple[str, bytes]]) -> tuple[int | None, list[IdSeen | None]]:
-        """The directory's version, and what is known of each (party, request id), in the order asked."""
-        rows = await self._database.fetch(_CLAIMS, [each[0] for each in asked], [each[1] for each in asked])
-        return rows[0][0], [None if row[1] is None else IdSeen(*row[1:]) for row in rows]
+    async def look_up(
+        self, asked: Sequence[tuple[str, bytes]], *, applications: Sequence[bytes], kept_of: Sequence[bytes]
+    ) -> Found:
+        """All that a batch is decided by, of one moment.
 
-    async def states(self, applications: Sequence[bytes]) -> dict[bytes, tuple[ApplicationRow, list[EventRow]]]:
-        """Those of the applications that exist, with what stands of each. Give each id once."""
-        if not applications:
-            return {}
-        wanted = list(applications)
+        asked: (party, request id) each. applications, kept_of: whose state and whose kept body; each id once.
+        """
+        ((version, ids, states, kept),) = await self._database.fetch(
+            _LOOK_UP,
+            [each[0] for each in asked],
+            [each[1] for each in asked],
+            list(applications),
+            list(kept_of),
+        )
         found: dict[bytes, tuple[ApplicationRow, list[EventRow]]] = {}
-        # One statement, and so one snapshot: an application and its events as one moment had them.
-        for row in await self._database.fetch(_STATES, wanted):
+        for row in states:
             columns = tuple(row)
             application = columns[0]
             if application not in found:
                 found[application] = (ApplicationRow(*columns[:_APPLICATION_COLUMNS]), [])
             if columns[_APPLICATION_COLUMNS] is not None:
                 found[application][1].append(EventRow(application, *columns[_APPLICATION_COLUMNS:]))
-        return found
-
-    async def authentications(self, applications: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The AUTHENTICATE bodies that are still kept, as they are sealed."""
-        rows = await self._database.fetch(
-            "select application, sealed from issuance.authentication where application = any($1::bytea[])",
-            list(applications),
+        return Found(
+            version,
+            [None if row[0] is None else IdSeen(*row) for row in ids],
+            found,
+            {row[0]: row[1] for row in kept},
         )
-        return {row[0]: row[1] for row in rows}
 
     async def parts(self, wanted: Sequence[tuple[bytes, int, int]]) -> list[bytes | None]:
         """Bytes of sealed documents: (application, first byte from 0, count) each; None where no document is kept."""
