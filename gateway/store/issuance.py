@@ -8,9 +8,10 @@ Source: DESIGN sections 2, 7 and 10.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
-from gateway.store.ledger import Riding
+from gateway.store.ledger import RIDER_FIRST, Riding
 from gateway.store.pool import Database
 from protocol.application import Transition
 from protocol.limits import REPEATS_MAX
@@ -58,35 +59,39 @@ delete from issuance.{table} where application in (
   limit $2)
 """
 SWEEPER_LOCK: Final = 0x5345_4B49_5357  # "SEKISW"
-_RIDING: Final = """, ia as (
+_OPENED: Final = """, ia as (
   insert into issuance.application
     (application, operator, kiosk, municipality, card_type, pseudonym, kiosk_key, nonce, expires_at_us)
-  select * from unnest($12::bytea[], $13::text[], $14::text[], $15::text[], $16::smallint[], $17::bytea[], $18::bytea[],
-    $19::bytea[], $20::bigint[])
+  select * from unnest({0}::bytea[], {1}::text[], {2}::text[], {3}::text[], {4}::smallint[], {5}::bytea[], {6}::bytea[],
+    {7}::bytea[], {8}::bigint[])
 ), ib as (
   insert into issuance.authentication (application, sealed, expires_at_us)
-  select * from unnest($12::bytea[], $21::bytea[], $20::bigint[])
-), ic as (
+  select * from unnest({0}::bytea[], {9}::bytea[], {8}::bigint[])
+)"""
+_MOVED: Final = """, ic as (
   insert into issuance.event (application, transition, stream, height, idx, at_us, request, answer, fee_yen,
     commission_yen, terms, copies, yen, commission, deposited_at_us, store_day, store, place, counterparty)
   select m.application, m.transition, $1, $2, m.idx, m.at_us, m.request, m.answer, m.fee_yen, m.commission_yen, m.terms,
     m.copies, m.yen, m.commission, m.deposited_at_us, m.store_day, m.store, m.place,
     m.counterparty
-  from unnest($22::bytea[], $23::smallint[], $24::int[], $25::bigint[], $26::bytea[], $27::bytea[], $28::int[],
-    $29::int[], $30::int[], $31::int[], $32::bigint[], $33::bigint[], $34::bigint[], $35::text[], $36::text[],
-    $37::smallint[], $38::text[])
+  from unnest({0}::bytea[], {1}::smallint[], {2}::int[], {3}::bigint[], {4}::bytea[], {5}::bytea[], {6}::int[],
+    {7}::int[], {8}::int[], {9}::int[], {10}::bigint[], {11}::bigint[], {12}::bigint[], {13}::text[], {14}::text[],
+    {15}::smallint[], {16}::text[])
   as m (application, transition, idx, at_us, request, answer, fee_yen, commission_yen, terms, copies, yen, commission,
     deposited_at_us, store_day, store, place, counterparty)
-), id as (
+)"""
+_MADE: Final = """, id as (
   insert into issuance.document (application, sealed, expires_at_us)
-  select * from unnest($39::bytea[], $40::bytea[], $41::bigint[])
-), ie as (
+  select * from unnest({0}::bytea[], {1}::bytea[], {2}::bigint[])
+)"""
+_DUE: Final = """, ie as (
   insert into issuance.due (application, transition, municipality, at_us)
-  select * from unnest($42::bytea[], $43::smallint[], $44::text[], $45::bigint[])
-), if_ as (
-  delete from issuance.document where application = any($46::bytea[])
+  select * from unnest({0}::bytea[], {1}::smallint[], {2}::text[], {3}::bigint[])
+)"""
+_ERASED: Final = """, if_ as (
+  delete from issuance.document where application = any({0}::bytea[])
 ), ig as (
-  delete from issuance.authentication where application = any($46::bytea[])
+  delete from issuance.authentication where application = any({0}::bytea[])
 )"""
 
 
@@ -248,42 +253,40 @@ def riding(
     applications whose document and authentication are destroyed with this block.
     """
     rows = [each.row for each in openings]
+    parts: list[tuple[str, list[list[object]]]] = []
+    if openings:
+        application, operator, kiosk, municipality, card_type, pseudonym, kiosk_key, expires = _columns(rows, 8)
+        nonces: list[object] = [each.nonce for each in openings]
+        sealed: list[object] = [each.sealed for each in openings]
+        of_rows = [application, operator, kiosk, municipality, card_type, pseudonym, kiosk_key, nonces, expires, sealed]
+        parts.append((_OPENED, of_rows))
+    if events:
+        columns = _columns(events, len(EventRow._fields))
+        parts.append((_MOVED, columns[:2] + columns[4:]))  # stream and height are the block's
+    if documents:
+        parts.append((_MADE, _columns(documents, 3)))
+    if due:
+        parts.append((_DUE, _columns(due, 4)))
+    if erased:
+        parts.append((_ERASED, [list(erased)]))
     return Riding(
-        _RIDING,
-        (
-            [row.application for row in rows],
-            [row.operator for row in rows],
-            [row.kiosk for row in rows],
-            [row.municipality for row in rows],
-            [row.card_type for row in rows],
-            [row.pseudonym for row in rows],
-            [row.kiosk_key for row in rows],
-            [each.nonce for each in openings],
-            [row.expires_at_us for row in rows],
-            [each.sealed for each in openings],
-            [e.application for e in events],
-            [e.transition for e in events],
-            [e.idx for e in events],
-            [e.at_us for e in events],
-            [e.request for e in events],
-            [e.answer for e in events],
-            [e.fee_yen for e in events],
-            [e.commission_yen for e in events],
-            [e.terms for e in events],
-            [e.copies for e in events],
-            [e.yen for e in events],
-            [e.commission for e in events],
-            [e.deposited_at_us for e in events],
-            [e.store_day for e in events],
-            [e.store for e in events],
-            [e.place for e in events],
-            [e.counterparty for e in events],
-            *_columns(documents, 3),
-            *_columns(due, 4),
-            list(erased),
-        ),
+        _numbered(tuple((sql, len(columns)) for sql, columns in parts)),
+        tuple(column for _, columns in parts for column in columns),
     )
 
 
+@cache
+def _numbered(parts: tuple[tuple[str, int], ...]) -> str:
+    """Parts of a statement, one after the other, with their parameters numbered: there are few different ones, and
+    each is prepared once. What a block does not need costs it nothing.
+    """
+    sql = ""
+    first = RIDER_FIRST
+    for part, count in parts:
+        sql += part.format(*(f"${number}" for number in range(first, first + count)))
+        first += count
+    return sql
+
+
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
-    return [[row[n] for row in rows] for n in range(width)]
+    return [[row[column] for row in rows] for column in range(width)]
