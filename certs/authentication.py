@@ -28,13 +28,15 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy,
 
 from certs.anchors import PARSE_ERRORS, TrustAnchors
 from certs.errors import AnchorsError, CertificateRefused, SessionReason, SessionRefused
-from certs.verification import CHAIN_DEPTH_MAX, parse_certificate, verify_line_name
+from certs.verification import CHAIN_DEPTH_MAX, NamedLine, parse_certificate, verify_line_name
 from protocol.issuance import Authenticate, KioskSession, Statement, session_to_sign, statement_to_sign
 from protocol.keys import Algorithm, PublicKey, PublicKeyInvalid, SignatureInvalid
 
 SERIAL_BYTES: Final = 20  # RFC 5280, 4.1.2.2
 ANCHOR_SETS_MAX: Final = 64
 """Of operators and of card authorities, proven and kept."""
+KIOSKS_MAX: Final = 16_384
+"""Kiosks' certificates kept as proven, some 2 kB each."""
 RSA_BITS: Final = 2048
 RSA_EXPONENT: Final = 65537
 
@@ -111,19 +113,37 @@ def _trusted(anchors: tuple[x509.Certificate, ...]) -> TrustAnchors:
 def _require_kiosk(body: Authenticate, signed: bytes, *, anchors: Sequence[x509.Certificate], now: datetime) -> None:
     session = body.session
     try:
-        name, leaf = verify_line_name(body.kiosk_certificate, anchors=_trusted(tuple(anchors)), usage="client", now=now)
-        key = leaf.public_key()
-        if not isinstance(key, ec.EllipticCurvePublicKey):
-            raise SessionRefused(SessionReason.KIOSK_CERTIFICATE, "the kiosk's key is not on the curve P-256")
-        verifier = _p256(key)
+        kiosk, verifier = _kiosk(body.kiosk_certificate, tuple(anchors), now)
     except (CertificateRefused, AnchorsError, PublicKeyInvalid) as error:
         raise SessionRefused(SessionReason.KIOSK_CERTIFICATE, str(error)) from error
+    name = kiosk.name
     if (name.party, name.line) != (session.operator, session.kiosk):
         raise SessionRefused(SessionReason.KIOSK_CERTIFICATE, f"it names {name}, not the session's kiosk")
     try:
         verifier.verify(body.kiosk_signature, signed)
     except SignatureInvalid:
         raise SessionRefused(SessionReason.KIOSK_SIGNATURE, "the kiosk has not signed this session and nonce") from None
+
+
+_kiosks: dict[tuple[bytes, tuple[x509.Certificate, ...]], tuple[NamedLine, PublicKey]] = {}
+"""Proven once: a kiosk shows the same certificate with every session. By certificate and anchors."""
+
+
+def _kiosk(der: bytes, anchors: tuple[x509.Certificate, ...], now: datetime) -> tuple[NamedLine, PublicKey]:
+    """A kiosk's name and key. Raises: CertificateRefused, AnchorsError, PublicKeyInvalid, SessionRefused."""
+    if now.tzinfo is None:
+        raise ValueError("now must be an aware time")
+    held = _kiosks.get((der, anchors))
+    if held is not None and held[0].begins <= now <= held[0].ends:
+        return held
+    named = verify_line_name(der, anchors=_trusted(anchors), usage="client", now=now)
+    key = named.leaf.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise SessionRefused(SessionReason.KIOSK_CERTIFICATE, "the kiosk's key is not on the curve P-256")
+    if len(_kiosks) >= KIOSKS_MAX:
+        _kiosks.clear()
+    found = _kiosks[der, anchors] = named, _p256(key)
+    return found
 
 
 def _card(der: bytes, *, anchors: Sequence[x509.Certificate], now: datetime) -> Card:

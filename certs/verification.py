@@ -54,6 +54,16 @@ class LineCertificate:
     good_until: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedLine:
+    """A certificate found good but for revocation: from `begins` to `ends`, UTC, nothing on its path says otherwise."""
+
+    name: LineName
+    leaf: x509.Certificate
+    begins: datetime
+    ends: datetime
+
+
 def verify_line_certificate(
     der: bytes,
     *,
@@ -89,16 +99,19 @@ def verify_line_certificate(
     )
 
 
-def verify_line_name(
-    der: bytes, *, anchors: TrustAnchors, usage: Usage, now: datetime
-) -> tuple[LineName, x509.Certificate]:
+def verify_line_name(der: bytes, *, anchors: TrustAnchors, usage: Usage, now: datetime) -> NamedLine:
     """Verify all but revocation, for a certificate shown in a message by a holder who is on no line of ours.
 
     Revocation is the business of whoever let that holder on its line. Raises: as verify_line_certificate, but for the
     three reasons of revocation.
     """
-    leaf, _, name = _proven(der, chain=(), anchors=anchors, usage=usage, now=now, host=None)
-    return name, leaf
+    leaf, path, name = _proven(der, chain=(), anchors=anchors, usage=usage, now=now, host=None)
+    return NamedLine(
+        name=name,
+        leaf=leaf,
+        begins=max(each.not_valid_before_utc for each in path),
+        ends=min(each.not_valid_after_utc for each in path),
+    )
 
 
 def _proven(

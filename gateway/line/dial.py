@@ -49,7 +49,8 @@ READ_BYTES = 16 << 10
 """A TLS record holds no more, and a read gives no more than a record."""
 NOTICES_KEPT = 64
 FAULT_WRITE_S = 1.0
-WATCH_S = 0.5
+WATCH_S = 2.0
+"""How often a session is looked at: silence and certificates are matters of ten seconds and more."""
 _CLOSED = "the line is closed"
 
 Sign = Callable[[bytes], Awaitable[tuple[Algorithm, str, bytes]]]
@@ -452,7 +453,7 @@ class LineClient:
 
     async def _watch(self) -> None:
         while True:
-            await trio.sleep(WATCH_S)
+            await trio.sleep(min([WATCH_S, *(session.beat_s / 2 for session in self._sessions.values())]))
             now = trio.current_time()
             for session in list(self._sessions.values()):
                 silent_s = now - session.heard_at
