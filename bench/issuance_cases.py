@@ -18,7 +18,8 @@ RECOVERED_S_MAX: Final = 10.0
 BURST_TIMES: Final = 10
 BURST_S: Final = 10.0
 AROUND_PER_S: Final = 5.0
-WARM_UP_S: Final = 2.0
+WARM_UP_S: Final = 6.0
+"""At half the rate: a rate that is sustained is not one that begins at a cold service."""
 NAMES: Final = ("steady", "ladder", "burst")
 LADDER: Final = (1.5, 2.0, 3.0)
 """Times the steady rate."""
@@ -36,7 +37,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 def cases_of(names: Sequence[str], *, rate: float, seconds: float) -> list[Case]:
     """The named cases, all for no names. rate: applications/s of the steady one; seconds: its length."""
-    warm_up = Phase(name="warm-up", per_s=rate, seconds=min(WARM_UP_S, seconds), warm_up=True)
+    warm_up = Phase(name="warm-up", per_s=rate / 2, seconds=min(WARM_UP_S, seconds), warm_up=True)
     found = []
     for name in NAMES:
         if names and name not in names:
