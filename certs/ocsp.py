@@ -77,9 +77,9 @@ class _List:
 class CardStatus:
     """Asks about cards. `responder` is a URL, or None for the one each card names.
 
-    `crl` gives the newest list at hand (of the cards' issuing CA) or None; `client` is used on Trio; `now` gives an
-    aware time; `timeout_s` bounds one question. `trouble` says why the responder's last answer did not count, None
-    after one that did.
+    `crl` gives the newest list at hand (of the cards' issuing CA) or None; `transport` is used on Trio (a client's
+    redirects, cookies and proxies have no business here); `now` gives an aware time; `timeout_s` bounds one question.
+    `trouble` says why the responder's last answer did not count, None after one that did.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class CardStatus:
         *,
         responder: str | None,
         crl: Callable[[], x509.CertificateRevocationList | None],
-        client: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         now: Callable[[], datetime],
         timeout_s: float = 2.0,
         random: Callable[[int], bytes] = secrets.token_bytes,
@@ -96,7 +96,7 @@ class CardStatus:
         self._troubled_at: datetime | None = None
         self._responder = responder
         self._crl = crl
-        self._client = client
+        self._transport = transport
         self._now = now
         self._timeout_s = timeout_s
         self._random = random
@@ -183,9 +183,10 @@ class CardStatus:
 
     async def _post(self, url: str, content: bytes) -> bytes:
         headers = {"Content-Type": "application/ocsp-request", "Accept": _MEDIA, "Accept-Encoding": "identity"}
-        async with self._client.stream(
-            "POST", url, content=content, headers=headers, follow_redirects=False
-        ) as response:
+        response = await self._transport.handle_async_request(
+            httpx.Request("POST", url, content=content, headers=headers)
+        )
+        try:
             if response.status_code != httpx.codes.OK:
                 raise NoAnswer(f"the responder answered with HTTP status {response.status_code}")
             if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != _MEDIA:
@@ -197,6 +198,9 @@ class CardStatus:
             if len(found) > ANSWER_BYTES_MAX:
                 raise NoAnswer(f"the responder's answer is longer than {ANSWER_BYTES_MAX} bytes")
             return bytes(found)
+        finally:
+            with trio.CancelScope(shield=True):
+                await response.aclose()
 
 
 def judge(

@@ -53,13 +53,13 @@ async def open_issuance(parts: Parts) -> AsyncIterator[Serving]:
     material = TlsMaterial(configuration.dial_tls, now=datetime.now(UTC))
     store = IssuanceStore(parts.database)
     cards = configuration.certificate
-    async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
+    async with httpx.AsyncHTTPTransport(trust_env=False) as transport:
         status = CardStatus(
             responder=cards.ocsp_responder or None,
             crl=CrlFile(configuration.base / cards.card_crl, unread=_list_unread).read
             if cards.card_crl
             else lambda: None,
-            client=client,
+            transport=transport,
             now=lambda: datetime.now(UTC),
         )
         service = IssuanceService(

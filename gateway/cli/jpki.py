@@ -8,6 +8,7 @@ from typing import get_args
 import click
 import trio
 
+from gateway.collector import settle_collector
 from gateway.ops.logs import configure_logging
 from gateway.peers.jpki.authority import RESPONDER_DEFAULT, Algorithm, Reason, make_jpki, revoke, write_crl
 from gateway.peers.jpki.cards import issue_card
@@ -134,6 +135,7 @@ async def _serve(directory: Path, port: int) -> None:
                     raise JpkiRefused(f"cannot listen at port {port}; choose another --port") from errors
 
             bound = await nursery.start(listen)
+            settle_collector()
             click.echo(f"OCSP responder (試験用) at http://127.0.0.1:{bound}/ocsp; Ctrl-C ends")
             async for _ in signals:
                 break

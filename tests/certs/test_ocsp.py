@@ -75,7 +75,7 @@ class Asking:
     def __post_init__(self) -> None:
         self.status = CardStatus(
             responder=None, crl=lambda: self.crl, now=lambda: self.now, timeout_s=0.2,
-            client=httpx.AsyncClient(transport=httpx.MockTransport(self._handle)),
+            transport=httpx.MockTransport(self._handle),
         )  # fmt: skip
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
@@ -482,11 +482,11 @@ async def responding(ground: Ground) -> AsyncIterator[str]:
 
 async def _over_http(ground: Ground) -> None:
     card = card_of(ground)
-    async with responding(ground) as url, httpx.AsyncClient() as client:
-        status = CardStatus(responder=url, crl=lambda: None, client=client, now=lambda: NOW, timeout_s=5)
+    async with responding(ground) as url, httpx.AsyncHTTPTransport() as transport:
+        status = CardStatus(responder=url, crl=lambda: None, transport=transport, now=lambda: NOW, timeout_s=5)
         await status.check(card)
         revoke(ground.jpki, card.serial, "affiliation_changed", NOW)
-        other = CardStatus(responder=url, crl=lambda: None, client=client, now=lambda: NOW, timeout_s=5)
+        other = CardStatus(responder=url, crl=lambda: None, transport=transport, now=lambda: NOW, timeout_s=5)
         with pytest.raises(CardRevoked):
             await other.check(card)
 
@@ -507,10 +507,10 @@ async def test_a_responder_that_is_silent_is_given_up_in_time(made: Ground) -> N
         async for _ in stream:
             pass
 
-    async with trio.open_nursery() as nursery, httpx.AsyncClient() as client:
+    async with trio.open_nursery() as nursery, httpx.AsyncHTTPTransport() as transport:
         nursery.start_soon(trio.serve_listeners, silent, [listener])
         url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/"
-        status = CardStatus(responder=url, crl=lambda: None, client=client, now=lambda: NOW, timeout_s=0.05)
+        status = CardStatus(responder=url, crl=lambda: None, transport=transport, now=lambda: NOW, timeout_s=0.05)
         with trio.fail_after(5), pytest.raises(CardUnverifiable, match="did not answer within"):
             await status.check(card_of(made))
         nursery.cancel_scope.cancel()

@@ -183,7 +183,7 @@ def _certified(name: str, signer: Signer | None, *, now: datetime, days: int) ->
 
 
 def _responder(issuing: Signer, now: datetime) -> Signer:
-    key = ec.generate_private_key(ec.SECP384R1())
+    key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANISATION),

@@ -80,7 +80,7 @@ class Responder:
         )
         if nonce is not None:
             builder = builder.add_extension(x509.OCSPNonce(nonce), critical=False)
-        return builder.sign(self._signer.key, hashes.SHA384()).public_bytes(Encoding.DER)
+        return builder.sign(self._signer.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
     def _issuer_hashes(self, algorithm: hashes.HashAlgorithm) -> tuple[bytes, bytes]:
         """What a request names our issuing CA by: its name and its public key's bits, hashed."""

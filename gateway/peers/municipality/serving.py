@@ -116,12 +116,12 @@ async def serve_municipality(
         material = TlsMaterial(LineFiles.in_directory(data / settings.tls), now=_utc(clock()))
         trusted = Trusted(data, settings)
         bench = workshop([Renderer() for _ in range(settings.renderers)], municipality.keystore)
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncHTTPTransport(trust_env=False) as transport:
             maker = Maker(
                 municipality.store,
                 town=_town(municipality),
                 anchors=lambda: trusted.anchors,
-                status=status or _card_status(municipality, client, clock),
+                status=status or _card_status(municipality, transport, clock),
                 make=bench.make,
             )
             line = server(
@@ -173,7 +173,9 @@ def _town(municipality: Municipality) -> Town:
     )
 
 
-def _card_status(municipality: Municipality, client: httpx.AsyncClient, clock: Callable[[], int]) -> CardStatus:
+def _card_status(
+    municipality: Municipality, transport: httpx.AsyncBaseTransport, clock: Callable[[], int]
+) -> CardStatus:
     settings = municipality.settings
     revoked = None
     if settings.card_crl:
@@ -184,7 +186,7 @@ def _card_status(municipality: Municipality, client: httpx.AsyncClient, clock: C
     return CardStatus(
         responder=settings.ocsp or None,
         crl=revoked.read if revoked is not None else lambda: None,
-        client=client,
+        transport=transport,
         now=lambda: _utc(clock()),
         timeout_s=settings.ocsp_timeout_ms / 1000,
     )

@@ -104,7 +104,8 @@ class Courier:
                 async with trio.open_nursery() as nursery:
                     for each in held:
                         nursery.start_soon(self._deliver, each)
-            self._wake.set()  # there is a place for another
+            if len(self._busy) >= AT_ONCE:
+                self._wake.set()  # there is a place for another
         except StoreFailed as error:  # looked for again with the others
             log.warning("relay_store_failed", code=error.code)
         finally:

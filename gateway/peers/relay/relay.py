@@ -46,6 +46,7 @@ SENT_AGAIN: Final = frozenset({Outcome.DRAINING, Outcome.BUSY, Outcome.UNAVAILAB
 """Sent again here, under the same id, while the deadline lasts. CARD_UNVERIFIABLE and DOCUMENT_WITHHELD are not: that
 is the user's to decide at the kiosk."""
 KEYS_HELD_MAX: Final = 4096
+KNOWN_S: Final = 1.0
 _OF_THE_MOMENT: Final = frozenset({KioskFact.IN_USE, KioskFact.IDLE})
 """For the page, and forgotten by a restart anyway: written with whatever is written next."""
 MARGIN_S: Final = 0.1
@@ -79,6 +80,7 @@ class Relay:
         self._took = took
         self._noticed = noticed
         self._menus = Menus()
+        self._callers: dict[LineName, tuple[Kiosk, float]] = {}
 
     def knows(self, name: LineName) -> bool:
         """Whether a line is a registered kiosk's; not while the store does not say so."""
@@ -98,7 +100,17 @@ class Relay:
             return None
 
     def _caller(self, name: LineName) -> Kiosk | None:
-        return registry.find(self._reader, name.line) if name.party == self._operator else None
+        """A registered kiosk, as the store had it within the last KNOWN_S: every frame asks."""
+        now = trio.current_time()
+        held = self._callers.get(name)
+        if held is not None and now < held[1]:
+            return held[0]
+        found = registry.find(self._reader, name.line) if name.party == self._operator else None
+        if found is None:
+            self._callers.pop(name, None)
+        else:
+            self._callers[name] = found, now + KNOWN_S
+        return found
 
     async def handle(self, name: LineName, request: Request) -> tuple[int, bytes]:
         """LineServer's handler. Raises: StoreFailed, which it answers with UNAVAILABLE."""
