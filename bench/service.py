@@ -23,7 +23,7 @@ from gateway.peers.municipality.synthetic import RESIDENTS_MIN
 from gateway.store.embedded import EmbeddedPostgres
 from protocol.application import Transition
 
-CARDS: Final = 150
+CARDS: Final = 400
 REFUSED: Final = frozenset({2, 3, 5, 8})
 """Test cases that get no 住民票 at a kiosk: protected, about to move, a name too long, a child."""
 SETTLED_S_MAX: Final = 90.0

@@ -9,14 +9,15 @@ Source: RFC 6960, 4 and appendix A; RFC 9654; DOMAIN 2.8.
 
 import base64
 import binascii
-import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
+import h11
 import trio
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -24,8 +25,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
-from hypercorn.config import Config
-from hypercorn.trio import serve
 
 from gateway.peers.jpki.authority import Signer, load_signer, write_crl
 from gateway.peers.jpki.store import CardRecord, Register
@@ -34,9 +33,13 @@ REQUEST_BYTES_MAX: Final = 4 << 10
 NONCE_BYTES_MAX: Final = 128  # RFC 9654, 2.1
 ANSWER_LASTS: Final = timedelta(minutes=5)
 CRL_EVERY_S: Final = 3600.0
-GRACEFUL_TIMEOUT_S: Final = 2.0
+IDLE_S_MAX: Final = 60.0
 HOST: Final = "127.0.0.1"
-_MEDIA: Final = b"application/ocsp-response"
+_MEDIA: Final = "application/ocsp-response"
+
+
+Answering = Callable[[bytes, bytes, bytes], tuple[int, str, bytes]]
+"""Method, target, body -> status, media type, content."""
 
 
 class Responder:
@@ -108,60 +111,81 @@ async def serve_responder(
 
     Raises: JpkiAbsent; OSError when the port cannot be had.
     """
-    config = Config()
-    config.bind = [f"{HOST}:{port}"]
-    config.accesslog = None
-    config.errorlog = logging.getLogger("hypercorn.error")
-    config.graceful_timeout = GRACEFUL_TIMEOUT_S
-    config.include_server_header = False
     responder = Responder(directory)
+    listeners = await trio.open_tcp_listeners(port, host=HOST)
+
+    def answer(method: bytes, target: bytes, body: bytes) -> tuple[int, str, bytes]:
+        return _answered(responder, directory, method, target, body, now())
+
     with responder.register.held_open():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_write_lists, directory, now)
-            async with trio.open_nursery() as serving:
-                app = partial(_application, responder, directory, now)
-                addresses: list[str] = await serving.start(
-                    partial(serve, app, config, mode="asgi", shutdown_trigger=stop.wait)
-                )
-                task_status.started(int(addresses[0].rsplit(":", 1)[1]))
+            nursery.start_soon(trio.serve_listeners, partial(_converse, answer), listeners)
+            task_status.started(listeners[0].socket.getsockname()[1])
+            await stop.wait()
             nursery.cancel_scope.cancel()
 
 
-async def _application(
-    responder: Responder, directory: Path, now: Callable[[], datetime], scope: Any, receive: Any, send: Any
-) -> None:
-    """ASGI, without a framework: three routes, whose cost is counted among a certificate's in the load tests."""
-    if scope["type"] != "http":  # no lifespan, no web socket
-        raise NotImplementedError
+async def _converse(answer: Answering, stream: trio.SocketStream) -> None:
+    """One connection: a request, its answer, and the next. There is no framework and no server around it, because what
+    the responder costs is counted among a certificate's in the load tests.
+    """
+    peer = h11.Connection(h11.SERVER)
+    async with stream:
+        with suppress(h11.RemoteProtocolError, trio.BrokenResourceError):
+            while (asked := await _next_request(peer, stream)) is not None:
+                status, media, content = answer(*asked)
+                headers = [("content-type", media), ("content-length", str(len(content)))]
+                sent = peer.send(h11.Response(status_code=status, headers=headers)) or b""
+                sent += peer.send(h11.Data(data=content)) or b""
+                await stream.send_all(sent + (peer.send(h11.EndOfMessage()) or b""))
+                if peer.states != {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}:
+                    return
+                peer.start_next_cycle()
+
+
+async def _next_request(peer: h11.Connection, stream: trio.SocketStream) -> tuple[bytes, bytes, bytes] | None:
+    """Method, target and body, of which no more is read than may be; None at the end. Raises: h11.RemoteProtocolError,
+    trio.BrokenResourceError.
+    """
+    request: h11.Request | None = None
     body = b""
-    while (message := await receive())["type"] == "http.request":
-        body += message["body"]
-        if not message.get("more_body") or len(body) > REQUEST_BYTES_MAX:
-            break
-    status, media, content = _answered(responder, directory, scope["method"], scope["raw_path"], body, now())
-    headers = [(b"content-type", media), (b"content-length", b"%d" % len(content))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+    with trio.move_on_after(IDLE_S_MAX):
+        while True:
+            match peer.next_event():
+                case h11.NEED_DATA:
+                    peer.receive_data(await stream.receive_some())
+                case h11.Request() as request:
+                    pass
+                case h11.Data(data=data):
+                    body += data
+                    if len(body) > REQUEST_BYTES_MAX and request is not None:
+                        return request.method, request.target, body
+                case h11.EndOfMessage() if request is not None:
+                    return request.method, request.target, body
+                case _:
+                    return None
+    return None
 
 
 def _answered(
-    responder: Responder, directory: Path, method: str, raw_path: bytes, body: bytes, now: datetime
-) -> tuple[int, bytes, bytes]:
+    responder: Responder, directory: Path, method: bytes, target: bytes, body: bytes, now: datetime
+) -> tuple[int, str, bytes]:
     """Status, media type and content."""
-    path = raw_path.partition(b"?")[0]
+    path = target.partition(b"?")[0]
     if len(body) > REQUEST_BYTES_MAX:
-        return 413, b"text/plain", b"an OCSP request is smaller\n"
-    if (method, path) == ("POST", b"/ocsp"):
+        return 413, "text/plain", b"an OCSP request is smaller\n"
+    if (method, path) == (b"POST", b"/ocsp"):
         return 200, _MEDIA, responder.answer(body, now)
-    if method == "GET" and path.startswith(b"/ocsp/"):
+    if method == b"GET" and path.startswith(b"/ocsp/"):
         try:
             data = base64.b64decode(unquote_to_bytes(path.removeprefix(b"/ocsp/")), validate=True)
         except binascii.Error:
             data = b""
         return 200, _MEDIA, responder.answer(data, now)
-    if (method, path) == ("GET", b"/crl.der"):
-        return 200, b"application/pkix-crl", (directory / "crl.der").read_bytes()
-    return 404, b"text/plain", b"POST /ocsp, GET /ocsp/..., GET /crl.der\n"
+    if (method, path) == (b"GET", b"/crl.der"):
+        return 200, "application/pkix-crl", (directory / "crl.der").read_bytes()
+    return 404, "text/plain", b"POST /ocsp, GET /ocsp/..., GET /crl.der\n"
 
 
 async def _write_lists(directory: Path, now: Callable[[], datetime]) -> None:
