@@ -14,6 +14,8 @@ from typing import Final
 _sha256 = hashlib.sha256
 EMPTY_ROOT: Final = _sha256(b"").digest()
 HASH_BYTES: Final = 32
+_LEAF: Final = _sha256(b"\x00")
+_NODE: Final = _sha256(b"\x01")
 
 
 class ProofError(ValueError):
@@ -79,14 +81,30 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
     """Root over leaf hashes, keeping one level at a time."""
     if not leaves:
         return EMPTY_ROOT
-    sha = _sha256
+    begun = _NODE.copy
     level = list(leaves)
     while len(level) > 1:
-        above = [sha(b"\x01" + level[i] + level[i + 1]).digest() for i in range(0, len(level) - 1, 2)]
+        above = []
+        pairs = iter(level)
+        for left, right in zip(pairs, pairs, strict=False):
+            node = begun()  # a copy of a hash that has its prefix costs less than a new one
+            node.update(left + right)
+            above.append(node.digest())
         if len(level) & 1:
             above.append(level[-1])
         level = above
     return level[0]
+
+
+def leaf_hashes(entries: Sequence[bytes]) -> list[bytes]:
+    """`leaf_hash` of each."""
+    begun = _LEAF.copy
+    hashes = []
+    for data in entries:
+        leaf = begun()
+        leaf.update(data)
+        hashes.append(leaf.digest())
+    return hashes
 
 
 def root_from_range(leaves: Sequence[bytes], *, lo: int, size: int, proof: Sequence[bytes]) -> bytes:

@@ -36,7 +36,7 @@ from protocol.ledger import (
     decode_header,
     header_hash,
 )
-from protocol.merkle import root_of
+from protocol.merkle import leaf_hashes, root_of
 from protocol.trust import Trust, TrustError
 
 _CONTEXT: Final = context(BLOCK_CONTEXT)
@@ -145,8 +145,9 @@ class BlockAuditor:
         self._streams = streams
         self._projected_to = projected_to
         self._report = report
-        self._texts: dict[tuple[str, str, str, str], tuple[bytes, bytes]] = {}
-        """(party, line, matter, counterparty) to the party's bytes, and to all four as a projected row has them."""
+        self._texts: dict[tuple[str, str, str, str], tuple[bytes, bytes, bytes]] = {}
+        """(party, line, matter, counterparty) to the party's bytes, and to all four as a projected row has them, without
+        a delivery's columns and with those of none."""
         self._stream = b""
         self._height_next = 0
         self._previous = GENESIS
@@ -212,8 +213,7 @@ class BlockAuditor:
             self._find(Fault.ENTRIES, row, str(error))
             return None
         self._report.entries += len(entries)
-        sha = _sha256
-        if len(entries) != header.count or root_of([sha(b"\0" + data).digest() for data in entries]) != header.root:
+        if len(entries) != header.count or root_of(leaf_hashes(entries)) != header.root:
             self._find(
                 Fault.ENTRIES, row, f"the {len(entries)} stored entries are not the {header.count} that were signed"
             )
@@ -231,18 +231,24 @@ class BlockAuditor:
         first, again = int(EntryKind.FIRST), int(EntryKind.REPEAT)
         for index, data in enumerate(entries):
             try:
-                fields, delivery = _read(data)
+                if data.startswith(_SIGNIFIES_CERTIFICATE):
+                    fields, delivery = _read(data)
+                else:  # as _read, without the call
+                    fields, delivery = _decode(data), None
+                    if _encode(fields) != data or (len(fields[3]), len(fields[4]), len(fields[14])) != (16, 32, 32):
+                        fields, delivery = _read(data)
                 (_, party, line, rid, commitment, operation, matter, step, other, outcome, kind, yen, commission, terms,
                  _, at_us, ref) = fields  # fmt: skip
                 said = (party, line, matter, other)
                 made = texts.get(said)
                 if made is None:
-                    made = texts[said] = (text_bytes(party), b"".join([text_bytes(text) for text in said]))
+                    whole = b"".join([text_bytes(text) for text in said])
+                    made = texts[said] = (text_bytes(party), whole, whole + NO_DELIVERY)
                 claims.append(pack_claim(index, 1 if kind == again else 0, 16, rid, 32, commitment) + made[0])
                 at = at_us - POSTGRES_EPOCH_US
                 numbers = pack_projected(index, rid, at, operation, step, outcome, kind, yen, commission, terms)
                 if delivery is None:
-                    rows.append(numbers + made[1] + NO_DELIVERY)
+                    rows.append(numbers + made[2])
                 else:
                     rows.append(numbers + made[1] + pack_delivery(*delivery))
                     if _moves(kind, delivery):
