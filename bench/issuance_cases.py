@@ -15,7 +15,7 @@ SEALED_MS_MAX: Final = 250.0
 """From application to sealed document, 99 of 100."""
 DOCUMENTS_S_GOAL: Final = 100.0
 RECOVERED_S_MAX: Final = 20.0
-"""Users who came last wait 10 s for a kiosk (Fleet.patience_s) and then sit down: before that, nothing can be as before."""
+"""Users who came last wait 10 s for a kiosk (Fleet.patience_s) and then sit down: nothing can be as before sooner."""
 BURST_TIMES: Final = 10
 BURST_S: Final = 10.0
 AROUND_PER_S: Final = 5.0

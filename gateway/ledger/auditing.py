@@ -146,8 +146,8 @@ class BlockAuditor:
         self._projected_to = projected_to
         self._report = report
         self._texts: dict[tuple[str, str, str, str], tuple[bytes, bytes, bytes]] = {}
-        """(party, line, matter, counterparty) to the party's bytes, and to all four as a projected row has them, without
-        a delivery's columns and with those of none."""
+        """(party, line, matter, counterparty) to the party's bytes, and to all four as a projected row has them:
+        without a delivery's columns, and with those of none."""
         self._stream = b""
         self._height_next = 0
         self._previous = GENESIS

@@ -197,7 +197,7 @@ async def test_the_right_manifest_with_an_altered_part_is_refused_by_the_kiosk(f
     async def alter(liar: Liar, request: Request) -> Result:
         """One bit of one part."""
         result = await liar.line.ask_once(request)
-        if request.operation == Operation.PART and decode_body(Operation.PART, request.body).index == 1:
+        if request.operation == Operation.PART and decode_body(Operation.PART, request.body).index == 0:
             result = replace(result, body=result.body[:-1] + bytes([result.body[-1] ^ 1]))
         return result
 

@@ -3,6 +3,7 @@
 import pytest
 import trio
 
+from gateway.peers.kiosk import asking
 from gateway.peers.kiosk.errors import ChoiceInvalid, OutOfOrder
 from gateway.peers.kiosk.steps import State
 from gateway.peers.kiosk.texts import Trouble, trouble_words
@@ -10,6 +11,7 @@ from protocol.certificates import Kind, Option
 from protocol.issuance import Applied, Complete, Erase, Ground, KioskFact
 from protocol.messages import Operation, encode
 from protocol.outcomes import CATALOGUE, Outcome
+from tests.peers.kiosk import fakes
 from tests.peers.kiosk.fakes import PIN, TOWN, up_to_pay
 
 pytestmark = pytest.mark.trio
@@ -44,6 +46,15 @@ async def test_a_sitting_ends_with_paper_money_receipt_and_notices(place, centre
         KioskFact.PRINTED,
         KioskFact.IDLE,
     ]
+
+
+async def test_a_document_of_several_parts_is_put_together_in_their_order(place, centre, monkeypatch) -> None:
+    monkeypatch.setattr(asking, "PART_BYTES", 64)
+    monkeypatch.setattr(fakes, "PART_BYTES", 64)
+    kiosk = place.kiosk()
+    await up_to_pay(kiosk)
+    assert kiosk.state is State.PAY, "the digest of the whole is the manifest's"
+    assert kiosk.view.total > 3
 
 
 async def test_the_table_is_the_order_and_what_it_does_not_know_changes_nothing(place) -> None:
