@@ -11,6 +11,7 @@ import trio.testing
 
 from gateway.peers.relay import courier as courier_module
 from gateway.peers.relay import notices, outbox, totals, worklist
+from gateway.peers.relay import writer as writer_module
 from gateway.peers.relay.courier import Courier
 from gateway.peers.relay.notices import NoticeKind
 from gateway.peers.relay.policy import NotPermitted, Reason
@@ -329,6 +330,25 @@ async def test_many_notices_of_one_moment_share_commits(store: Store, tmp_path: 
             nursery.cancel_scope.cancel()
         assert outbox.depth(store).held == 100
         assert writer.commits <= 3
+
+
+@pytest.mark.trio
+async def test_what_may_be_written_soon_goes_with_the_next_commit_in_its_order_or_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "SOON_S", 0.01)
+    done: list[int] = []
+    with open_store(tmp_path) as written:
+        writer = Writer(written)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(writer.run)
+            writer.soon(lambda _: done.append(1))
+            await writer(lambda _: done.append(2))
+            assert (done, writer.commits) == ([1, 2], 1)
+            writer.soon(lambda _: done.append(3))
+            await until(lambda: writer.commits == 2)
+            nursery.cancel_scope.cancel()
+    assert done == [1, 2, 3]
 
 
 @pytest.mark.trio
