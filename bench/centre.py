@@ -54,12 +54,14 @@ def make(
 async def make_segments(dsn: str) -> None:
     """Write through as many WAL segments as the server keeps, so that it is measured as one that has run for a while.
 
-    A new server makes each segment when it comes to it, which holds up every commit for some 60 ms.
+    A new server makes each segment when it comes to it, which holds up every commit for some 60 ms. And it vacuums what
+    was just loaded: that is done here.
     """
     connection = await asyncpg.connect(dsn)
     try:
         for _ in range(SEGMENTS):
             await connection.execute("select pg_logical_emit_message(true, 'bench', ''), pg_switch_wal()")
+        await connection.execute("vacuum (analyze)")
         await connection.execute("checkpoint")
     finally:
         await connection.close()
@@ -94,6 +96,7 @@ async def standing(data: Path, *, say: Callable[[str], None]) -> AsyncIterator[t
     with _standard_error_to(data / "bench.log"):
         async with database(configuration) as dsns, running_gateway(configuration, dsns, say=say) as gateway:
             await trio.to_thread.run_sync(asyncio.run, _read_register(dsns.owner))
+            await trio.to_thread.run_sync(os.sync)  # what making the centre left to the disk
             postmaster = int((_cluster(data) / "postmaster.pid").read_text().split("\n", 1)[0])
             yield gateway, Parts(pids=gateway.pids, postmaster=postmaster)
 

@@ -334,8 +334,9 @@ async def test_many_notices_of_one_moment_share_commits(store: Store, tmp_path: 
 
 @pytest.mark.trio
 async def test_what_may_be_written_soon_goes_with_the_next_commit_in_its_order_or_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert store.row("SELECT 1") == (1,)
     monkeypatch.setattr(writer_module, "SOON_S", 0.01)
     done: list[int] = []
     with open_store(tmp_path) as written:
