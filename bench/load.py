@@ -111,7 +111,7 @@ class Load:
         now = _clock()
         batch = _responses.decode(content)
         answers: list[Response | Transient] = [*batch.transients, *(batch.share.responses if batch.share else ())]
-        sampled = self._draw.random() * self.plan.sample < 1
+        sampled = not self.samples or self._draw.random() * self.plan.sample < 1  # the first one always
         asked: dict[int, bytes] = {}
         measured = self.latencies
         for answer in answers:
