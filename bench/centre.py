@@ -54,14 +54,12 @@ def make(
 async def make_segments(dsn: str) -> None:
     """Write through as many WAL segments as the server keeps, so that it is measured as one that has run for a while.
 
-    A new server makes each segment when it comes to it, which holds up every commit for some 60 ms. And it vacuums what
-    was just loaded: that is done here.
+    A new server makes each segment when it comes to it, which holds up every commit for some 60 ms.
     """
     connection = await asyncpg.connect(dsn)
     try:
         for _ in range(SEGMENTS):
             await connection.execute("select pg_logical_emit_message(true, 'bench', ''), pg_switch_wal()")
-        await connection.execute("vacuum (analyze)")
         await connection.execute("checkpoint")
     finally:
         await connection.close()
