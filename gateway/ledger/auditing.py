@@ -244,11 +244,11 @@ class BlockAuditor:
                 if made is None:
                     whole = b"".join([text_bytes(text) for text in said])
                     made = texts[said] = (text_bytes(party), whole, whole + NO_DELIVERY)
-                claims.append(pack_claim(index, 1 if kind == again else 0, 16, rid, 32, commitment) + made[0])
+                claims += (pack_claim(index, 1 if kind == again else 0, 16, rid, 32, commitment), made[0])
                 at = at_us - POSTGRES_EPOCH_US
                 numbers = pack_projected(index, rid, at, operation, step, outcome, kind, yen, commission, terms)
                 if delivery is None:
-                    rows.append(numbers + made[2])
+                    rows += (numbers, made[2])
                 else:
                     rows.append(numbers + made[1] + pack_delivery(*delivery))
                     if _moves(kind, delivery):

@@ -9,6 +9,7 @@ height is taken).
 Not here: what a block means (gateway.ledger). Source: DESIGN sections 2 and 7.
 """
 
+import struct
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
@@ -31,6 +32,9 @@ RIDER_FIRST: Final = 12
 """Number of the first parameter that is a Riding's."""
 COMMIT_SQL: Final = _BLOCK_AND_CLAIMS.format(rider="")
 _BLOCK = "select header, key_id, signature, entries from ledger.block where stream = $1 and height = $2"
+
+
+_length: Final = struct.Struct(">I").unpack_from
 
 
 class ClaimConflict(StoreError):  # noqa: N818 - named after the fact
@@ -279,12 +283,16 @@ def split_entries(data: bytes) -> list[bytes]:
     out = []
     at = 0
     size = len(data)
-    while at < size:
-        end = at + 4 + int.from_bytes(data[at : at + 4], "big")
-        if end > size or end <= at + 4:
-            raise ValueError("the stored entries are cut")
-        out.append(data[at + 4 : end])
-        at = end
+    try:
+        while at < size:
+            begin = at + 4
+            end = begin + _length(data, at)[0]
+            if end > size or end <= begin:
+                raise ValueError("the stored entries are cut")
+            out.append(data[begin:end])
+            at = end
+    except struct.error:  # less than a length is left
+        raise ValueError("the stored entries are cut") from None
     return out
 
 
