@@ -101,6 +101,8 @@ class _Session:
         self.leaving = False
         self.scope = trio.CancelScope()
         self.fruitful = False
+        self.idle = False
+        """Waiting for something to send."""
         self.wake = trio.Event()
 
 
@@ -357,8 +359,10 @@ class LineClient:
         while True:
             if not self._queue or session.leaving or line.free_credit <= 0:
                 session.wake = trio.Event()
+                session.idle = True
                 await session.wake.wait()
                 await trio.lowlevel.checkpoint()  # what is asked in this very pass comes along
+                session.idle = False
                 continue
             count = min(len(self._queue), line.free_credit, limits.REQUESTS_PER_FRAME_MAX)
             batch = [self._queue.popleft() for _ in range(count)]
@@ -433,11 +437,16 @@ class LineClient:
             self._wake_sessions()
 
     def _wake_one(self) -> None:
-        """Have one session take what waits: one that is about to, else the next in turn that may."""
-        able = [each for each in self._sessions.values() if not each.leaving and each.line.free_credit > 0]
-        if able and not any(each.wake.is_set() for each in able):
+        """Have one idle session take what waits: one that is about to, else the next in turn.
+
+        A session that is signing looks again once it has signed.
+        """
+        idle = [
+            each for each in self._sessions.values() if each.idle and not each.leaving and each.line.free_credit > 0
+        ]
+        if idle and not any(each.wake.is_set() for each in idle):
             self._turn += 1
-            able[self._turn % len(able)].wake.set()
+            idle[self._turn % len(idle)].wake.set()
 
     def _wake_sessions(self) -> None:
         for session in self._sessions.values():

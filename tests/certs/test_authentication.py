@@ -96,6 +96,25 @@ def test_a_kiosk_certificate_outside_its_validity_is_refused(ground: Ground, now
     assert refused(ground, Sitting(ground).authenticate(kiosk=kiosk), now=now) is SessionReason.KIOSK_CERTIFICATE
 
 
+def test_what_was_proven_of_a_kiosk_holds_in_its_validity_and_under_its_anchors_alone(
+    ground: Ground, tmp_path: Path
+) -> None:
+    body = Sitting(ground).authenticate(kiosk=make_kiosk(ground.operator, NOW, days=1))
+    verified(ground, body)
+    assert refused(ground, body, now=NOW + 2 * DAY) is SessionReason.KIOSK_CERTIFICATE
+    assert refused(ground, body, now=NOW - DAY) is SessionReason.KIOSK_CERTIFICATE
+    other = DevelopmentAuthority.create(tmp_path / "other", name="Synthetic Other", now=NOW)
+    with pytest.raises(SessionRefused) as caught:
+        verify_session(
+            body,
+            kiosk_anchors=x509.load_pem_x509_certificates(other.anchors_pem),
+            card_anchors=ground.card_anchors,
+            now=NOW,
+        )
+    assert caught.value.reason is SessionReason.KIOSK_CERTIFICATE
+    verified(ground, body)
+
+
 def test_an_operator_without_anchors_has_no_kiosks(ground: Ground) -> None:
     with pytest.raises(SessionRefused) as caught:
         verify_session(Sitting(ground).authenticate(), kiosk_anchors=(), card_anchors=ground.card_anchors, now=NOW)

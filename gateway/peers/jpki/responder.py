@@ -9,6 +9,7 @@ Source: RFC 6960, 4 and appendix A; RFC 9654; DOMAIN 2.8.
 
 import base64
 import binascii
+import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import h11
+import structlog
 import trio
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -28,6 +30,8 @@ from cryptography.x509 import ocsp
 
 from gateway.peers.jpki.authority import Signer, load_signer, write_crl
 from gateway.peers.jpki.store import CardRecord, Register
+
+log = structlog.get_logger()
 
 REQUEST_BYTES_MAX: Final = 4 << 10
 NONCE_BYTES_MAX: Final = 128  # RFC 9654, 2.1
@@ -115,7 +119,11 @@ async def serve_responder(
     listeners = await trio.open_tcp_listeners(port, host=HOST)
 
     def answer(method: bytes, target: bytes, body: bytes) -> tuple[int, str, bytes]:
-        return _answered(responder, directory, method, target, body, now())
+        try:
+            return _answered(responder, directory, method, target, body, now())
+        except (sqlite3.Error, OSError) as error:
+            log.warning("register_unread", code=type(error).__name__)
+            return 500, "text/plain", b"the register cannot be read now\n"
 
     with responder.register.held_open():
         async with trio.open_nursery() as nursery:
@@ -132,7 +140,7 @@ async def _converse(answer: Answering, stream: trio.SocketStream) -> None:
     """
     peer = h11.Connection(h11.SERVER)
     async with stream:
-        with suppress(h11.RemoteProtocolError, trio.BrokenResourceError):
+        with suppress(h11.ProtocolError, trio.BrokenResourceError):  # what cannot be answered ends its connection
             while (asked := await _next_request(peer, stream)) is not None:
                 status, media, content = answer(*asked)
                 headers = [("content-type", media), ("content-length", str(len(content)))]

@@ -112,6 +112,21 @@ async def test_it_refuses_what_it_cannot_read_or_may_not_answer(jpki: Path) -> N
         assert (await client.post("/ocsp", content=bytes(5000))).status_code == 413
 
 
+async def test_what_is_no_request_of_its_own_ends_that_connection_alone(jpki: Path) -> None:
+    async with responding(jpki) as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.head("/crl.der")
+        assert (await client.get("/other")).status_code == 404
+        async with await trio.open_tcp_stream(client.base_url.host, client.base_url.port or 0) as stream:
+            await stream.send_all(b"\x16\x03\x01 no HTTP\r\n\r\n")
+            while await stream.receive_some():
+                pass
+        (jpki / "crl.der").unlink()
+        assert (await client.get("/crl.der")).status_code == 500
+        good = await post(client, question(jpki, digest=hashes.SHA256()))
+        assert good.certificate_status is ocsp.OCSPCertStatus.GOOD
+
+
 async def test_it_gives_a_fresh_list(jpki: Path) -> None:
     (jpki / "crl.der").unlink()
     async with responding(jpki) as client:
