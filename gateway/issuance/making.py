@@ -191,9 +191,6 @@ class Maker:
                 raise Withheld(IncidentKind.UNEXPECTED, f"part-outcome-{result.outcome}")
             parts[index] = result.body
 
-        if len(parts) == 1:
-            await fetch(0)
-            return parts[0]
         failures: list[BaseException] = []
         try:
             async with trio.open_nursery() as nursery:

@@ -188,9 +188,6 @@ class Asking:
                 done[0] += 1
                 show(done[0], count)
 
-        if count == 1:
-            await fetch()
-            return issued, parts[0]
         try:
             async with trio.open_nursery() as nursery:
                 for _ in range(min(PARTS_AT_ONCE, count)):
