@@ -32,7 +32,7 @@ _request_batch = msgspec.msgpack.Decoder(RequestBatch)
 _REQUEST_CONTEXT = context("request")
 _NO_TRANSIENTS: list[Transient] = []
 _BODIES_A_FRAME_BYTES: Final = limits.FRAME_BYTES_MAX // 2
-"""Of unrecorded responses put together: what is left of the frame is for ids and for one that just went over."""
+"""Of unrecorded responses put together, at most: the rest of the frame is for their ids."""
 
 
 class HelloReceived(msgspec.Struct, frozen=True):
