@@ -29,7 +29,7 @@ from certs.errors import CertificateRefused, ProtocolNotAgreedError
 from certs.material import TlsMaterial
 from certs.names import LineName
 from gateway.line.connection import FAULT_WRITE_S, Connection, Shown
-from gateway.line.tls import fault_in_tls
+from gateway.line.tls import RECORD_BYTES, TlsStream, fault_in_tls
 from hsm.errors import HsmError
 from protocol import limits
 from protocol.centre import CentreLine, HelloReceived, RequestsReceived
@@ -42,8 +42,6 @@ HANDSHAKES_MAX = 256
 """Connections that may be in their handshake at once; further ones wait in the listen queue."""
 CONNECTIONS_PER_LINE_MAX = 64
 """Connections one line may have with this worker, unless configured: no line takes all there are."""
-READ_BYTES = 16 << 10
-"""A TLS record holds no more, and a read gives no more than a record."""
 WATCH_S = 0.5
 
 
@@ -160,12 +158,16 @@ class Acceptor:
 
     async def _serve_one(self, stream: trio.SocketStream) -> None:
         """One connection, from TCP to its end. Only Cancelled leaves it."""
+        closing: trio.abc.AsyncResource = stream
         with ExitStack() as place:
             try:
                 try:
                     own = self._gate.tls().current
-                    tls = trio.SSLStream(stream, own.server, server_side=True, https_compatible=True)
+                    closing = tls = TlsStream(stream, own.server, server_side=True)
                     connection = await self._let_in(tls, own.own.fingerprint, place)
+                except trio.BrokenResourceError:  # it ended before a word was said
+                    self._gate.left()
+                    return
                 finally:
                     self._handshakes.release()
                 if connection is not None:
@@ -173,11 +175,9 @@ class Acceptor:
             except Exception as error:  # noqa: BLE001 - invariant 6: no exception of one line reaches another
                 log.error("line_failed", code=type(error).__name__)
             finally:
-                await trio.aclose_forcefully(stream)
+                await trio.aclose_forcefully(closing)
 
-    async def _let_in(
-        self, tls: "trio.SSLStream[trio.SocketStream]", own: bytes, place: ExitStack
-    ) -> Connection | None:
+    async def _let_in(self, tls: TlsStream, own: bytes, place: ExitStack) -> Connection | None:
         """TLS and the greeting, by HANDSHAKE_MS_MAX. None after the peer left or was turned away."""
         until = trio.current_time() + limits.HANDSHAKE_MS_MAX / 1000
         try:
@@ -194,9 +194,7 @@ class Acceptor:
                 self._gate.left()
             return None
 
-    async def _greet(
-        self, tls: "trio.SSLStream[trio.SocketStream]", own: bytes, until: float, place: ExitStack
-    ) -> Connection | None:
+    async def _greet(self, tls: TlsStream, own: bytes, until: float, place: ExitStack) -> Connection | None:
         """HELLO and WELCOME. None after the peer was turned away with a FAULT, or sent one."""
         gate = self._gate
         refusal: RemoteProtocolError | None = None
@@ -244,12 +242,12 @@ class Acceptor:
             return None
         return Connection(shown, line, trio.current_time())
 
-    def _show(self, tls: "trio.SSLStream[trio.SocketStream]") -> Shown:
+    def _show(self, tls: TlsStream) -> Shown:
         """Who the peer is. Raises: CertificateRefused, ProtocolNotAgreedError."""
         material = self._gate.tls()
-        certificate = tls.getpeercert(binary_form=True)
+        certificate = tls.peer_certificate
         judged_by = material.current
-        peer = material.verify_peer(certificate, alpn=tls.selected_alpn_protocol(), usage="client", now=self._now())
+        peer = material.verify_peer(certificate, alpn=tls.alpn, usage="client", now=self._now())
         return Shown(peer.name, certificate, peer.fingerprint, peer.good_until, judged_by)
 
     @contextlib.contextmanager
@@ -269,13 +267,13 @@ class Acceptor:
             if not self._placed[name]:
                 del self._placed[name]
 
-    async def _read(self, tls: "trio.SSLStream[trio.SocketStream]") -> bytes | bytearray:
+    async def _read(self, tls: TlsStream) -> bytes | bytearray:
         data = await tls.receive_some(limits.HANDSHAKE_FRAME_BYTES_MAX)
         if not data:
             raise trio.BrokenResourceError("the peer left during the handshake")
         return data
 
-    async def _welcome(self, tls: "trio.SSLStream[trio.SocketStream]", line: CentreLine) -> None:
+    async def _welcome(self, tls: TlsStream, line: CentreLine) -> None:
         ephemeral = ec.generate_private_key(ec.SECP256R1())
         body, signed = line.welcome_to_sign(
             nonce=secrets.token_bytes(32),
@@ -293,7 +291,7 @@ class Acceptor:
             line.welcome(body, ephemeral=ephemeral, algorithm=algorithm, key_id=key_id, signature=signature)
         )
 
-    async def _pump(self, tls: "trio.SSLStream[trio.SocketStream]", connection: Connection) -> None:
+    async def _pump(self, tls: TlsStream, connection: Connection) -> None:
         self.connections.add(connection)
         self._gate.opened(connection)
         if connection.judged_by is not self._gate.tls().current:  # a reload came between its TLS and its WELCOME
@@ -312,10 +310,10 @@ class Acceptor:
             self.connections.discard(connection)
             self._gate.closed(connection, connection.reason)
 
-    async def _read_requests(self, tls: "trio.SSLStream[trio.SocketStream]", connection: Connection) -> None:
+    async def _read_requests(self, tls: TlsStream, connection: Connection) -> None:
         line = connection.line
         while True:
-            data = await tls.receive_some(READ_BYTES)
+            data = await tls.receive_some(RECORD_BYTES)
             if not data:
                 connection.scope.cancel()
                 return

@@ -27,7 +27,7 @@ from certs.errors import CertificateRefused, CertsError
 from certs.material import Material, TlsMaterial
 from gateway.line.greeting import Target, greet, welcomed
 from gateway.line.outbox import Outbox, OutboxFull
-from gateway.line.tls import fault_in_tls
+from gateway.line.tls import RECORD_BYTES, TlsStream, fault_in_tls
 from protocol import limits
 from protocol.errors import FaultCode, FaultReceivedError, LocalProtocolError, ProtocolError, RemoteProtocolError
 from protocol.keys import Algorithm
@@ -45,8 +45,6 @@ RETRY_S_FIRST = 0.05
 RETRY_S_MAX = 1.0
 SLOT_TRIES = 16
 """Connections tried for a slot that is still missing before waiting a while."""
-READ_BYTES = 16 << 10
-"""A TLS record holds no more, and a read gives no more than a record."""
 NOTICES_KEPT = 64
 FAULT_WRITE_S = 1.0
 WATCH_S = 2.0
@@ -281,19 +279,19 @@ class LineClient:
     async def _pause(self, seconds: float) -> None:
         await trio.sleep(seconds * (0.5 + random.random()))  # noqa: S311 - jitter keeps clients apart, it hides nothing
 
-    async def _connect(self) -> "tuple[trio.SSLStream[trio.SocketStream], _Session]":
+    async def _connect(self) -> tuple[TlsStream, _Session]:
         target = self._target
         own = self._material.current
         stream = await trio.open_tcp_stream(target.host, target.port)
-        tls = trio.SSLStream(stream, own.client, server_hostname=target.host, https_compatible=True)
+        tls = TlsStream(stream, own.client, server_hostname=target.host)
         try:
             await tls.do_handshake()
-            certificate = tls.getpeercert(binary_form=True)
+            certificate = tls.peer_certificate
             line, signed, good_until = greet(
                 PeerLine,
                 target,
                 certificate=certificate,
-                alpn=tls.selected_alpn_protocol(),
+                alpn=tls.alpn,
                 own=own,
                 material=self._material,
                 trust=self._trust,
@@ -308,7 +306,7 @@ class LineClient:
                     return tls, _Session(line, welcome.slot, welcome.heartbeat_ms / 1000, shown)
             raise LineError("the centre closed the connection during the handshake")
         except BaseException:
-            await trio.aclose_forcefully(tls.transport_stream)
+            await trio.aclose_forcefully(tls)
             raise
 
     async def _signed(self, content: bytes) -> tuple[Algorithm, str, bytes]:
@@ -319,7 +317,7 @@ class LineClient:
             log.warning("line_key_failed", code=type(error).__name__)
             raise KeyFailed(f"this line's key does not sign: {error or type(error).__name__}") from error
 
-    async def _serve(self, tls: "trio.SSLStream[trio.SocketStream]", session: _Session) -> None:
+    async def _serve(self, tls: TlsStream, session: _Session) -> None:
         try:
             with session.scope:
                 async with trio.open_nursery() as nursery:
@@ -352,7 +350,7 @@ class LineClient:
             session.in_flight.clear()
             self._note_change()
             self._wake_sessions()
-            await trio.aclose_forcefully(tls.transport_stream)
+            await trio.aclose_forcefully(tls)
 
     async def _send(self, session: _Session) -> None:
         line = session.line
@@ -381,10 +379,10 @@ class LineClient:
                 line.send_requests(requests, body, algorithm=algorithm, key_id=key_id, signature=signature)
             )
 
-    async def _receive(self, tls: "trio.SSLStream[trio.SocketStream]", session: _Session) -> None:
+    async def _receive(self, tls: TlsStream, session: _Session) -> None:
         line = session.line
         while True:
-            data = await tls.receive_some(READ_BYTES)
+            data = await tls.receive_some(RECORD_BYTES)
             if not data:
                 self.refused = "the centre closed the connection"
                 session.scope.cancel()
