@@ -8,6 +8,9 @@ watched: uvloop watches it like any socket, and a wake-up costs a few microsecon
 And when Trio has more to run, it asks the host to call it again soon. Each time round the host loop costs a system call
 and some ten microseconds, so a few short passes are made in a row; what the host has to do waits PASSES_S at most.
 
+Whoever sleeps must be woken, and on an idle core that takes some 50 microseconds, a tenth of the wait for a commit.
+Where one short wait is all there is, `attend` has the host go round instead of sleeping, for a bounded time.
+
 Trio has no public hook for the wait. The one private thing used is the name through which its guest state starts that
 thread; what it is given is recognised by shape, and anything unexpected (another Trio, another platform) goes to the
 thread as before. So a newer Trio can make this slower, not wrong; tests/test_waiting.py says which of the two it is.
@@ -44,6 +47,8 @@ class HostWait:
         self._when = 0.0
         self._passing = False
         self._next: Callable[[], object] | None = None
+        self._attend_until = 0.0
+        self._going_round = False
         self.waits = 0
         """Waits taken over from the thread."""
 
@@ -61,6 +66,9 @@ class HostWait:
             self.loop.add_reader(self._fd, self._tick)
         self.waits += 1
         self._state = state
+        if self._attend_until and not self._going_round:
+            self._going_round = True
+            self.loop.call_soon(self._go_round)
         # A timer that comes too early only ticks Trio for nothing; making one for every wait would cost more.
         when = self.loop.time() + min(timeout, TIMER_S_MAX)
         if self._timer is None or when < self._when:
@@ -68,6 +76,19 @@ class HostWait:
                 self._timer.cancel()
             self._when = when
             self._timer = self.loop.call_at(when, self._ring)
+
+    def attend(self, seconds: float) -> None:
+        """For so long from now, look for events without a pause while Trio is idle; 0 ends it."""
+        self._attend_until = time.perf_counter() + seconds if seconds else 0.0
+
+    def _go_round(self) -> None:
+        """Have the host look for events at once: it does not sleep while something is to be called."""
+        if time.perf_counter() >= self._attend_until:
+            self._attend_until = 0.0
+        if self._state is not None and self._attend_until:
+            self.loop.call_soon(self._go_round)
+        else:
+            self._going_round = False
 
     def wake(self, task: trio.lowlevel.Task) -> None:
         """Reschedule a task from a callback of the host; if Trio is idle it runs at once, within this call.

@@ -1,12 +1,13 @@
 """A guest Trio waits in the host loop, not in a thread: the fast way is taken, and nothing is lost by it."""
 
 import threading
+from itertools import pairwise
 
 import pytest
 import trio
 
 from gateway import host, waiting
-from gateway.host import on_host, run_guest
+from gateway.host import attend, on_host, run_guest
 
 
 def test_this_trio_has_the_shape_that_is_looked_for() -> None:
@@ -59,6 +60,48 @@ def test_timers_sockets_and_the_host_all_wake_an_idle_guest() -> None:
         return sorted(woken)
 
     assert run_guest(main) == ["host", "socket", "thread", "timer"]
+
+
+def test_an_attended_wait_goes_round_the_host_and_sleeps_again_when_it_is_over() -> None:
+    async def main() -> list[int]:
+        wait = host._wait.get()
+        rounds = 0
+        go_round = wait._go_round
+
+        def count() -> None:
+            nonlocal rounds
+            rounds += 1
+            go_round()
+
+        wait._go_round = count  # type: ignore[method-assign]
+        counted = [rounds]
+        a, b = trio.socket.socketpair()
+        with a, b, trio.fail_after(5):
+            await trio.sleep(0.01)
+            counted.append(rounds)  # nobody attends
+            attend(1.0)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(b.recv, 1)
+                await trio.sleep(0.01)
+                await a.send(b"x")  # whoever waits is woken all the same
+            counted.append(rounds)
+            attend(0)
+            await trio.sleep(0.01)
+            counted.append(rounds)  # it was ended
+            attend(0.01)
+            await trio.sleep(0.05)
+            counted.append(rounds)
+            await trio.sleep(0.01)
+            counted.append(rounds)  # it ended by itself
+        return [after - before for before, after in pairwise(counted)]
+
+    counted = run_guest(main)
+    assert counted is not None
+    before, attended, ended, bounded, after = counted
+    assert before == after == 0
+    assert attended > 10
+    assert ended <= 1  # the one that was on its way
+    assert bounded > 10
 
 
 def test_a_guest_goes_to_the_thread_where_the_shape_is_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from gateway.store import approvals, volume
 from gateway.store.errors import StoreError
 from gateway.store.pool import Database
 from gateway.store.provision import ProvisionStore
+from gateway.store.unhurried import UnhurriedDatabase
 from hsm.errors import HsmError
 from hsm.interface import KeyStore
 
@@ -39,6 +40,7 @@ class InquiryDuties:
     ) -> None:
         gauges.know_candidates(RULES)
         self._database = database
+        self._unhurried = UnhurriedDatabase(database)
         self._gauges = gauges
         self._now_us = now_us
         self._thresholds = configuration.history.candidates
@@ -47,7 +49,7 @@ class InquiryDuties:
     async def project_once(self) -> int:
         """See Duties: what was provided of whom."""
         try:
-            return await project_once(self._database, self._years.existing)
+            return await project_once(self._unhurried, self._years.existing)
         except (StoreError, InquiryError, HsmError) as error:
             log.warning("history_waits", code=error.code)
             return 0

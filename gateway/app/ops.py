@@ -30,6 +30,7 @@ from gateway.ops.metrics import OpsMetrics
 from gateway.ops.web import Check, ops_app, serve_ops
 from gateway.store.errors import StoreError
 from gateway.store.pool import Database, open_database
+from gateway.store.unhurried import UnhurriedDatabase
 from hsm.errors import HsmError
 from hsm.interface import KeyStore
 from hsm.opening import open_keystore, passphrase_from_file
@@ -41,10 +42,11 @@ CHECKPOINT_S = 1.0
 HOUSEKEEPING_S = 3600.0
 NICE = 10
 """What this process does can wait, the workers' answers cannot: under load it gets what they leave."""
-PROJECTION_S = 0.25
+PROJECTION_S = 1.0
 """At least so long between two rounds of the projections: each disturbs an answer or two."""
-PROJECTION_REST = 9.0
-"""The projections rest nine times as long as they worked, so a backlog takes a tenth of the time and not the workers'.
+PROJECTION_REST = 1.0
+"""The projections rest as long as a round took, its own rests with it (gateway.store.unhurried): a backlog takes a
+tenth of the time and not the workers'.
 
 Some thousands a second are projected so; what a longer crowd leaves is caught up with afterwards."""
 
@@ -145,7 +147,7 @@ async def _checkpoint(
 ) -> None:
     """A checkpoint every second where there are new blocks."""
     checkpointer = Checkpointer(
-        database,
+        UnhurriedDatabase(database),
         origin=f"sekisho/{CENTRE_PARTY}/{configuration.centre.role}",
         sign=signer(keystore, Purpose.CHECKPOINT, now_us),
         sign_pq=signer(keystore, Purpose.CHECKPOINT_PQ, now_us) if _has_pq(keystore) else None,
@@ -170,12 +172,13 @@ async def _checkpoint(
 
 
 async def _project(database: Database, duties: Duties) -> None:
-    """The projections follow the blocks at leisure: a little work, then a longer pause."""
+    """The projections follow the blocks at leisure."""
+    unhurried = UnhurriedDatabase(database)
     while True:
         began = trio.current_time()
         done = 0
         try:
-            done += await project_once(database)
+            done += await project_once(unhurried)
         except (StoreError, LedgerError) as error:
             log.warning("projection_waits", code=error.code)
         done += await duties.project_once()

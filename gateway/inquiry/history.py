@@ -47,7 +47,7 @@ async def project_once(database: Transactional, keys_of: KeysOf) -> int:
         batches = await store.behind(BATCHES_A_ROUND_MAX, OCTETS_A_ROUND_MAX)
         if batches:
             keys = {batch.year: await keys_of(batch.year) for batch in batches}
-            await store.append([row for batch in batches for row in rows_of(batch, keys[batch.year])])
+            await store.append(row for batch in batches for row in rows_of(batch, keys[batch.year]))
             await store.mark({batch.stream: batch.height + 1 for batch in batches})
         return len(batches)
 

@@ -81,6 +81,8 @@ class IssuanceService:
 
     search_rest = 0
     """Nobody's certificate waits because others fetch the parts of theirs."""
+    hurried = False
+    """A certificate takes some sixty milliseconds of several processes: they need the core more."""
 
     _tasks: Tasks
     _documents: Documents

@@ -34,6 +34,7 @@ class TlsStream(trio.abc.Stream):
         plain = socket.socket(fileno=stream.socket.detach())
         plain.setblocking(False)
         try:
+            plain.getpeername()
             self._socket = context.wrap_socket(
                 plain, server_side=server_side, server_hostname=server_hostname, do_handshake_on_connect=False
             )
@@ -64,7 +65,8 @@ class TlsStream(trio.abc.Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Up to so many bytes, at most one record's; b"" when the peer has ended the connection."""
-        if self._socket.fileno() >= 0 and self._socket.pending():
+        self._check_open()
+        if self._socket.pending():
             await trio.lowlevel.checkpoint()
         else:  # the next record is seldom there already
             await trio.lowlevel.wait_readable(self._socket)
@@ -98,6 +100,7 @@ class TlsStream(trio.abc.Stream):
 
     async def wait_send_all_might_not_block(self) -> None:
         """As of trio.abc.SendStream."""
+        self._check_open()
         await trio.lowlevel.wait_writable(self._socket)
 
     async def aclose(self) -> None:
@@ -106,6 +109,10 @@ class TlsStream(trio.abc.Stream):
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
         await trio.lowlevel.checkpoint()
+
+    def _check_open(self) -> None:
+        if self._socket.fileno() < 0:
+            raise trio.ClosedResourceError("this end closed the connection")
 
     async def _wait(self, error: OSError) -> None:
         """For what OpenSSL wants of the socket. Raises what any other error means."""
@@ -116,9 +123,8 @@ class TlsStream(trio.abc.Stream):
         else:
             raise self._failed(error) from error
 
-    def _failed(self, error: OSError) -> Exception:
-        if self._socket.fileno() < 0:
-            return trio.ClosedResourceError("this end closed the connection")
+    def _failed(self, error: OSError) -> trio.BrokenResourceError:
+        self._check_open()
         return trio.BrokenResourceError(f"the connection failed ({type(error).__name__})")
 
 

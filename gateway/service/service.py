@@ -39,9 +39,11 @@ class Service(Protocol):
     """What the lines of a centre of one role are for.
 
     search_rest: while the plain lane is pressed, the other lane rests so many times as long as it worked.
+    hurried: a single response on its way into the ledger is worth a core's attention (gateway.app.lanes).
     """
 
     search_rest: int
+    hurried: bool
 
     def decide(self, standing: Standing, operation: int, body: Body) -> Granted | Refused:
         """Policy for one body that could be read, whatever its operation. Pure: it looks at nothing but these."""

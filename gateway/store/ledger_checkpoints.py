@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple, Protocol
 from gateway.store.errors import UniqueViolated
 
 WRITER_LOCK: Final = 0x5345_4B49_4350  # "SEKICP"
+ROWS_A_STATEMENT: Final = 128
+"""Rows of one statement: a millisecond's work, so that it can be done with rests (gateway.store.unhurried)."""
 
 _UNCOVERED: Final = """
 select b.stream, b.height, b.header, covered.height as covered
@@ -94,21 +96,25 @@ class CheckpointStore:
 
     async def append(self, leaves: Sequence[LeafRow], nodes: Sequence[NodeRow]) -> None:
         """Insert leaves and the nodes they complete; inside the writer's transaction."""
-        await self._connection.execute(
-            "insert into ledger.checkpoint_leaf (position, stream, height, hash)"
-            " select * from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bytea[])",
-            [leaf.position for leaf in leaves],
-            [leaf.stream for leaf in leaves],
-            [leaf.height for leaf in leaves],
-            [leaf.hash for leaf in leaves],
-        )
-        await self._connection.execute(
-            "insert into ledger.checkpoint_node (level, place, hash)"
-            " select * from unnest($1::smallint[], $2::bigint[], $3::bytea[])",
-            [node.level for node in nodes],
-            [node.place for node in nodes],
-            [node.hash for node in nodes],
-        )
+        for at in range(0, len(leaves), ROWS_A_STATEMENT):
+            some = leaves[at : at + ROWS_A_STATEMENT]
+            await self._connection.execute(
+                "insert into ledger.checkpoint_leaf (position, stream, height, hash)"
+                " select * from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bytea[])",
+                [leaf.position for leaf in some],
+                [leaf.stream for leaf in some],
+                [leaf.height for leaf in some],
+                [leaf.hash for leaf in some],
+            )
+        for at in range(0, len(nodes), ROWS_A_STATEMENT):
+            part = nodes[at : at + ROWS_A_STATEMENT]
+            await self._connection.execute(
+                "insert into ledger.checkpoint_node (level, place, hash)"
+                " select * from unnest($1::smallint[], $2::bigint[], $3::bytea[])",
+                [node.level for node in part],
+                [node.place for node in part],
+                [node.hash for node in part],
+            )
 
     async def nodes(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         """Hashes of complete subtrees by (level, place); level 0 are the leaves. Missing ones are left out."""

@@ -239,3 +239,20 @@ async def test_what_a_stage_records_is_left_to_the_end_of_its_turn() -> None:
         assert recorder.given == []
         assert worker._lanes._record.weight == 2
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("hurried", "count", "attended"), [(True, 1, [lanes.ATTENDED_S, 0]), (True, 2, []), (False, 1, [])]
+)
+async def test_only_a_lone_response_of_a_hurried_service_is_attended(
+    monkeypatch: pytest.MonkeyPatch, hurried: bool, count: int, attended: list[float]
+) -> None:
+    said: list[float] = []
+    monkeypatch.setattr(lanes, "attend", said.append)
+    worker, recorder = make_worker(), Recording()
+    worker._lanes._hurried = hurried
+    worker.record([SimpleNamespace(source=None)] * count)  # type: ignore[list-item]
+    await worker._lanes._record_waiting(recorder)  # type: ignore[arg-type]
+    assert len(recorder.given) == count
+    assert said == attended

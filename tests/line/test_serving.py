@@ -136,7 +136,7 @@ async def dialling(
 class Answered(dict[bytes, Request]):
     """What a peer asked, of which nothing is forgotten when it is answered."""
 
-    def pop(self, key: bytes, _: object = None) -> Request:  # type: ignore[override]
+    def pop(self, key: bytes, _: object = None) -> Request:
         """What a response is looked up by."""
         return self[key]
 
