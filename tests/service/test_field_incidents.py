@@ -54,6 +54,7 @@ async def test_yokohama_a_reply_after_the_time_out_goes_to_nobody_and_stays_an_i
             late = await at_once(sit, list(zip(members, wishes, strict=True)))
         for sat in late:
             assert_turned_away(sat, str(int(Outcome.UNAVAILABLE)), "relay-away")  # whoever was tired first
+        await trio.sleep(1.0)  # and whoever was not has given up by now: centre and relay have as long as the kiosk
         field.let_go(CHIBA)  # both replies come now, to kiosks at which the next users are
         for each in (0, 1):
             assert_delivered(await sit(members[1 - each], wishes[each], witness=witness))
