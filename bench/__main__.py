@@ -131,7 +131,9 @@ async def run_cases(data: Path, cases: list[Case], *, seconds: float, residents:
             result = await measure(case, setting, parts, rate=rate, seed=seed, told=partial(_progress, case.name))
             done.append(result)
             _show(result)
-        verified = await measure_verification(Task(dsn=gateway.database.ops, trust=str(data / "trust.bundle")))
+        database = gateway.database
+        task = Task(dsn=database.ops, owner=database.owner, trust=str(data / "trust.bundle"))
+        verified = await measure_verification(task)
         _show_verified(verified)
         return Latest(
             ledger_verification=verified,

@@ -161,7 +161,11 @@ async def _measured(data: Path, cases: Sequence[Case], *, processes: int, render
             done.append(result)
             _show(result)
             missed += [f"{case.name}: {goal}" for goal in result.goals_missed]
-        task = Task(dsn=running.centre.database.ops, trust=str(data / "centre" / "trust.bundle"))
+        task = Task(
+            dsn=running.centre.database.ops,
+            owner=running.centre.database.owner,
+            trust=str(data / "centre" / "trust.bundle"),
+        )
         verified = await measure_verification(task)
         click.echo(
             f"ledger verified: {verified.entries:,} entries in {verified.blocks:,} blocks; {verified.found} findings"
