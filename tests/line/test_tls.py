@@ -89,14 +89,20 @@ async def test_a_slow_reader_gets_everything_in_order(contexts: tuple[ssl.SSLCon
         assert await read(peer, len(LARGE)) == LARGE
 
 
+@pytest.mark.parametrize("piece", [5_000, RECORD_BYTES, 30_000, len(LARGE)])
 async def test_what_the_socket_does_not_take_at_once_is_sent_on(
-    contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], piece: int
 ) -> None:
     async with tls_pair(contexts) as (centre, peer), trio.open_nursery() as nursery:
         sent = 0
-        while (taken := centre.send_nowait(LARGE[sent : sent + 30_000])) == 30_000:
+        while taken := centre.send_nowait(LARGE[sent : sent + piece]):
             sent += taken
-        nursery.start_soon(centre.send_all, LARGE[sent + taken :])
+
+        async def send_the_rest() -> None:
+            for at in range(sent, len(LARGE), RECORD_BYTES):
+                await centre.send_all(LARGE[at : at + RECORD_BYTES])
+
+        nursery.start_soon(send_the_rest)
         assert await read(peer, len(LARGE)) == LARGE
 
 
