@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.abc import Clock
+from trio.testing import MockClock
 
 from gateway.store.errors import UniqueViolated
 from gateway.store.pool import open_database
@@ -35,20 +35,20 @@ class Slow:
 
 
 @pytest.mark.trio
-async def test_whoever_worked_for_a_burst_rests_from_all_of_it(autojump_clock: Clock) -> None:
+async def test_whoever_worked_for_a_burst_rests_from_all_of_it(autojump_clock: MockClock) -> None:
     slow = Slow()
     unhurried = UnhurriedConnection(slow, _Pace())  # type: ignore[arg-type]
-    began = trio.current_time()
+    began = autojump_clock.current_time()
     for _ in range(7):
         assert await unhurried.fetch("select", commit=True) == [True]
     gaps = [round((after - before) / STATEMENT_S, 3) for before, after in zip(slow.at, slow.at[1:], strict=False)]
     rested = 1 + 3 * REST
     assert gaps == [1, 1, rested, 1, 1, rested]
-    assert trio.current_time() - began == pytest.approx((7 + 6 * REST) * STATEMENT_S)
+    assert autojump_clock.current_time() - began == pytest.approx((7 + 6 * REST) * STATEMENT_S)
 
 
 @pytest.mark.trio
-async def test_rows_are_made_and_copied_a_few_at_a_time(autojump_clock: Clock) -> None:
+async def test_rows_are_made_and_copied_a_few_at_a_time() -> None:
     slow, made = Slow(), []
 
     def rows() -> Any:
