@@ -43,7 +43,7 @@ HOUSEKEEPING_S = 3600.0
 NICE = 10
 """What this process does can wait, the workers' answers cannot: under load it gets what they leave."""
 PROJECTION_S = 1.0
-"""At least so long between two rounds of the projections: each disturbs an answer or two."""
+"""At least so long between two rounds of the projections: each has a dozen statements beside its rows."""
 PROJECTION_REST = 1.0
 """The projections rest as long as a round took, its own rests with it (gateway.store.unhurried): a backlog takes a
 tenth of the time and not the workers'.

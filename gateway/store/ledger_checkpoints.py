@@ -28,6 +28,14 @@ cross join lateral (
 order by b.stream, b.height
 limit $1
 """
+_INSERT_LEAVES: Final = """
+insert into ledger.checkpoint_leaf (position, stream, height, hash)
+select * from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bytea[])
+"""
+_INSERT_NODES: Final = """
+insert into ledger.checkpoint_node (level, place, hash)
+select * from unnest($1::smallint[], $2::bigint[], $3::bytea[])
+"""
 
 
 class LeafRow(NamedTuple):
@@ -96,25 +104,10 @@ class CheckpointStore:
 
     async def append(self, leaves: Sequence[LeafRow], nodes: Sequence[NodeRow]) -> None:
         """Insert leaves and the nodes they complete; inside the writer's transaction."""
-        for at in range(0, len(leaves), ROWS_A_STATEMENT):
-            some = leaves[at : at + ROWS_A_STATEMENT]
-            await self._connection.execute(
-                "insert into ledger.checkpoint_leaf (position, stream, height, hash)"
-                " select * from unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bytea[])",
-                [leaf.position for leaf in some],
-                [leaf.stream for leaf in some],
-                [leaf.height for leaf in some],
-                [leaf.hash for leaf in some],
-            )
-        for at in range(0, len(nodes), ROWS_A_STATEMENT):
-            part = nodes[at : at + ROWS_A_STATEMENT]
-            await self._connection.execute(
-                "insert into ledger.checkpoint_node (level, place, hash)"
-                " select * from unnest($1::smallint[], $2::bigint[], $3::bytea[])",
-                [node.level for node in part],
-                [node.place for node in part],
-                [node.hash for node in part],
-            )
+        for sql, rows in ((_INSERT_LEAVES, leaves), (_INSERT_NODES, nodes)):
+            for at in range(0, len(rows), ROWS_A_STATEMENT):
+                columns = zip(*rows[at : at + ROWS_A_STATEMENT], strict=True)
+                await self._connection.execute(sql, *map(list, columns))
 
     async def nodes(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
         """Hashes of complete subtrees by (level, place); level 0 are the leaves. Missing ones are left out."""
