@@ -34,13 +34,20 @@ def make_cards(directory: Path) -> Path:
 class Served:
     """What a test sees of the kiosk behind the screens."""
 
-    def __init__(self, address: str, running: Running, place: Place, tray: Path, power: PowerSwitch) -> None:
+    def __init__(
+        self, address: str, running: Running, place: Place, tray: Path, power: PowerSwitch, printing: trio.Event
+    ) -> None:
         self.address = address
         self.running = running
         self.place = place
         self.tray = tray
         self.power = power
+        self._printing = printing
         self.token: trio.lowlevel.TrioToken | None = None
+
+    def let_print(self) -> None:
+        """The printer, which stood still from the start, prints."""
+        trio.from_thread.run_sync(self._printing.set, trio_token=self.token)
 
     def look(self) -> None:
         """The kiosk asks what stops, now."""
@@ -54,7 +61,7 @@ def served(
     cards: Path,
     *,
     operator: bool = False,
-    page_s: float = 0.0,
+    printing: bool = True,
     limits: Limits | None = None,
 ) -> Iterator[Served]:
     place = Place(directory, centre)
@@ -68,10 +75,10 @@ def served(
         if limits is not None:
             kiosk.front.limits = limits
 
-        async def pace() -> None:
-            await trio.sleep(page_s)
-
-        printer = TrayPrinter(directory / "tray", pace=pace)
+        may_print = trio.Event()
+        if printing:
+            may_print.set()
+        printer = TrayPrinter(directory / "tray", pace=may_print.wait)
         reader = FolderReader(cards)
         kiosk._reader, kiosk._papers.printer = reader, printer
         kiosk.settling._printer = printer
@@ -96,7 +103,7 @@ def served(
                 [
                     trio.lowlevel.current_trio_token(),
                     nursery.cancel_scope,
-                    Served(address, running, place, directory / "tray", power),
+                    Served(address, running, place, directory / "tray", power, may_print),
                 ]
             )
             held[2].token = held[0]
