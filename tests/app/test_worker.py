@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from certs.names import LineName
 from gateway.app import lanes
@@ -132,9 +133,8 @@ async def test_many_copies_behind_a_full_inbox_are_all_told_and_none_is_kept(mon
     ],
 )
 @pytest.mark.trio
-@pytest.mark.usefixtures("autojump_clock")
 async def test_whoever_waits_beyond_its_deadline_is_told_once(
-    recording: bool, database_up: bool, told: Outcome
+    recording: bool, database_up: bool, told: Outcome, autojump_clock: MockClock
 ) -> None:
     gauges = Gauges()
     worker, line = make_worker(gauges), Line()
@@ -157,8 +157,7 @@ async def test_whoever_waits_beyond_its_deadline_is_told_once(
 
 
 @pytest.mark.trio
-@pytest.mark.usefixtures("autojump_clock")
-async def test_a_copy_behind_one_in_doubt_is_told_pending() -> None:
+async def test_a_copy_behind_one_in_doubt_is_told_pending(autojump_clock: MockClock) -> None:
     worker, one, other = make_worker(), Line(), Line()
     request_id = new_id()
     ask(worker, one, request_id, deadline_ms=30_000)
@@ -208,8 +207,9 @@ class Recording:
 
 
 @pytest.mark.trio
-@pytest.mark.usefixtures("autojump_clock")
-async def test_what_a_task_records_between_the_stages_turns_waits_for_no_other_request() -> None:
+async def test_what_a_task_records_between_the_stages_turns_waits_for_no_other_request(
+    autojump_clock: MockClock,
+) -> None:
     worker, recorder = make_worker(), Recording()
     final = SimpleNamespace(source=None)
     async with trio.open_nursery() as nursery:
@@ -223,8 +223,7 @@ async def test_what_a_task_records_between_the_stages_turns_waits_for_no_other_r
 
 
 @pytest.mark.trio
-@pytest.mark.usefixtures("autojump_clock")
-async def test_what_a_stage_records_is_left_to_the_end_of_its_turn() -> None:
+async def test_what_a_stage_records_is_left_to_the_end_of_its_turn(autojump_clock: MockClock) -> None:
     worker, recorder = make_worker(), Recording()
 
     async def answer(_batch: object) -> None:

@@ -74,7 +74,6 @@ async def test_a_batch_that_is_in_the_book_and_was_not_let_go_of_is_filed_again(
 
 
 @pytest.mark.trio
-@pytest.mark.usefixtures("autojump_clock")
 async def test_a_relay_that_runs_files_what_its_courier_settles(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
