@@ -299,8 +299,12 @@ def test_ctrl_c_without_a_handler_cancels_and_then_interrupts_the_caller():
         finally:
             cleaned.append(1)
 
-    with pytest.raises(KeyboardInterrupt):
-        run_guest(main, signals={})
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores Ctrl-C
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_guest(main, signals={})
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert cleaned == [1]
 
 
