@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from dataclasses import field as made_by
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -102,6 +101,8 @@ class Server:
         self.frozen_us = 0
         """Its clock stands at this moment; 0 while it goes."""
         self.timeless = False
+        self.held = False
+        """What it answers lies on the way."""
         self.answering: Callable[[Handle, LineName, Request], Awaitable[tuple[int, bytes]]] = _as_it_is
         self.benches: list[Bench] = []
         self.asked: list[int] = []
@@ -114,7 +115,7 @@ class Server:
 
     def reset(self) -> None:
         """No fault."""
-        self.frozen_us, self.timeless, self.answering = 0, False, _as_it_is
+        self.frozen_us, self.timeless, self.held, self.answering = 0, False, False, _as_it_is
         self.bench.play(Workshop)
         self.bench.made_for.clear()
         self.asked.clear()
@@ -129,7 +130,10 @@ class Server:
         def line(*, handle: Handle, **parts: object) -> LineServer:
             async def handled(name: LineName, request: Request) -> tuple[int, bytes]:
                 self.asked.append(request.operation)
-                return await self.answering(handle, name, request)
+                answer = await self.answering(handle, name, request)
+                while self.held:
+                    await trio.sleep(0.01)
+                return answer
 
             return Timeless(self, handle=handled, **parts)
 
@@ -149,16 +153,10 @@ async def _as_it_is(handle: Handle, name: LineName, request: Request) -> tuple[i
 
 
 class Balancer:
-    """What the centre dials: connections go to the servers in turn, and what they answer can be held up."""
+    """What the centre dials: connections go to the servers in turn."""
 
     def __init__(self) -> None:
-        self.held = False
         self._connections: dict[int, int] = {}
-
-    @property
-    def lines(self) -> int:
-        """Connections that stand."""
-        return sum(self._connections.values())
 
     async def serve(self, port: int, behind: list[int], *, task_status: trio.TaskStatus[object]) -> None:
         """Until cancelled."""
@@ -170,16 +168,14 @@ class Balancer:
         self._connections[port] += 1
         try:
             async with await trio.open_tcp_stream("127.0.0.1", port) as far, trio.open_nursery() as nursery:
-                nursery.start_soon(self._pump, near, far, False)
-                nursery.start_soon(self._pump, far, near, True)
+                nursery.start_soon(self._pump, near, far)
+                nursery.start_soon(self._pump, far, near)
         finally:
             self._connections[port] -= 1
 
-    async def _pump(self, source: trio.SocketStream, sink: trio.SocketStream, answers: bool) -> None:
+    async def _pump(self, source: trio.SocketStream, sink: trio.SocketStream) -> None:
         try:
             async for data in source:
-                while answers and self.held:
-                    await trio.sleep(0.01)
                 await sink.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
@@ -194,7 +190,6 @@ class Field:
     data: Path
     ports: Ports
     servers: dict[str, tuple[Server, Server]]
-    balancers: dict[str, Balancer] = made_by(default_factory=lambda: {code: Balancer() for code in PARTIES})
 
     def town(self, code: str) -> Path:
         """A municipality's directory."""
@@ -208,12 +203,12 @@ class Field:
     def hold_up(self, code: str) -> None:
         """What a municipality answers lies on the way until `let_go`, and its servers keep no time."""
         for server in self.servers[code]:
-            server.timeless = True
-        self.balancers[code].held = True
+            server.timeless = server.held = True
 
     def let_go(self, code: str) -> None:
         """All that was held up arrives."""
-        self.balancers[code].held = False
+        for server in self.servers[code]:
+            server.held = False
 
     def asked(self, code: str, operation: int) -> int:
         """How often the servers of a municipality were asked this."""
@@ -221,8 +216,7 @@ class Field:
 
     def reset(self) -> None:
         """No fault anywhere."""
-        for code, servers in self.servers.items():
-            self.balancers[code].held = False
+        for servers in self.servers.values():
             for server in servers:
                 server.reset()
 
@@ -450,7 +444,7 @@ async def _serve(field: Field, ready: threading.Event, leave: threading.Event) -
         await nursery.start(partial(serve_responder, jpki, port=field.ports.cards, stop=stop))
         for code, servers in field.servers.items():
             behind = [await nursery.start(server.serve, stop) for server in servers]
-            await nursery.start(field.balancers[code].serve, field.ports.towns[code], behind)
+            await nursery.start(Balancer().serve, field.ports.towns[code], behind)
         try:
             await centre.start()
             ready.set()
