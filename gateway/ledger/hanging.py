@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gateway.ledger.auditing import Due, Reference, expected_of
+from gateway.ledger.due import Due, Reference, expected_of
 from gateway.ledger.findings import Fault, Finding, Report
 from gateway.store.ledger_audit import DigestRow, LedgerReader, Merged, mark_of, marked_id
 from protocol.ledger import EntryKind

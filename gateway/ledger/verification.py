@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import trio
 
-from gateway.ledger.auditing import BlockAuditor, Due
+from gateway.ledger.auditing import BlockAuditor
+from gateway.ledger.due import Due
 from gateway.ledger.findings import Fault, Finding, Report
 from gateway.ledger.hanging import check_hanging
 from gateway.ledger.proving import Node, grow

@@ -5,9 +5,9 @@ two more stream what takes the server longest, so that it sorts and hashes claim
 
 What belongs to one block comes from four cursors in the order (stream, height): the block and its leaf, and one digest
 each over its claim rows and its projected rows, made by the server. A digest is the SHA-256 of the rows' fields, in the
-order of idx, every field of fixed length or after its length, so that unequal rows give unequal bytes. `pack_claim`
-and `pack_projected` make the same bytes from an entry. The server hashes what it has to read anyway; a server that
-lied about a digest could lie about the rows as well.
+order of idx, every field of fixed length or after its length, so that unequal rows give unequal bytes. `pack_claim`,
+`pack_place` and `pack_said` make the same bytes from an entry. The server hashes what it has to read anyway; a server
+that lied about a digest could lie about the rows as well.
 
 Cost: one sort of the claims and one of the projection, on the server's disk where they exceed its memory; here, memory
 for a batch of blocks.
@@ -89,10 +89,11 @@ group by party, request_id having count(*) <> max(turn) limit $1
 pack_claim: Final = struct.Struct(">iii16si32s").pack
 """What a claim row's digest covers, before the party by `text_bytes`: index, its turn (1 for any repeat), 16, request
 id, 32, commitment."""
-pack_projected: Final = struct.Struct(">i16sqhhhhqqi").pack
-"""What a projected row's digest covers, before its texts (party, line, matter, counterparty, each by `text_bytes`) and
-its delivery: index, request id, time since POSTGRES_EPOCH_US, operation, step, outcome, kind, yen, commission,
-terms."""
+pack_place: Final = struct.Struct(">i16sq").pack
+"""What a projected row's digest covers first: index, request id, time since POSTGRES_EPOCH_US."""
+pack_said: Final = struct.Struct(">hhhhqqi").pack
+"""What it covers then, before the row's texts (party, line, matter, counterparty, each by `text_bytes`) and its
+delivery: operation, step, outcome, kind, yen, commission, terms."""
 NO_DELIVERY: Final = b"\0"
 """In a delivery's place, for a row without one."""
 _DELIVERED: Final = struct.Struct(">B16shiq").pack
