@@ -99,7 +99,7 @@ async def show_certificates(console: Console, service: Service) -> None:
         with trio.move_on_after(DELIVERED_S):
             await running.kiosk.settling.delivered()
     console.print(table)
-    _verify(console, service.data, place)
+    _verify(console, service.data)
 
 
 def describe_service(console: Console, service: Service) -> None:
@@ -110,7 +110,7 @@ def describe_service(console: Console, service: Service) -> None:
         f"キオスク端末 a kiosk for you:  http://127.0.0.1:{ports.kiosk_page}  (chiba-0 … chiba-9, PIN {PIN})",
         f"中継サーバー the relay:        http://127.0.0.1:{ports.relay_page}",
         f"排出口 output tray:            {data}/operator/kiosks/*/tray",
-        f"sekisho certificate verify {data}/operator/kiosks/{SHOWING}/tray/certificate-*-1.pdf --trust {data}/trusts",
+        f"sekisho certificate verify {_papers(data)[0]} --trust {data}/trusts",
         f"sekisho municipality completions --data {data}/municipalities/{_CHIBA}",
         f"sekisho issuance incidents --data {data}/centre",
         f"curl http://127.0.0.1:{service.centre.ops_port}/metrics",
@@ -130,16 +130,22 @@ def _said(seen: Seen) -> str:
     return f"{words.ja}\n[dim]{words.en}[/]"
 
 
-def _verify(console: Console, data: Path, kiosk: Path) -> None:
-    trusts = [decode_trust(path.read_bytes()) for path in sorted((data / "trusts").glob("*.bundle"))]
-    papers = sorted((kiosk / "tray").glob("certificate-*.pdf"))
+def _papers(data: Path) -> list[Path]:
+    """What was printed for show. Raises: click.ClickException for nothing."""
+    papers = sorted((data / "operator" / "kiosks" / SHOWING / "tray").glob("certificate-*.pdf"))
     if not papers:
         raise click.ClickException(f"no certificate was printed; see the logs in {data}")
+    return papers
+
+
+def _verify(console: Console, data: Path) -> None:
+    trusts = [decode_trust(path.read_bytes()) for path in sorted((data / "trusts").glob("*.bundle"))]
+    papers = _papers(data)
     for paper in papers:
         verdict = verify_file(paper.read_bytes(), trusts=trusts)
         if verdict.standing is not Standing.ACCEPTED:
             raise click.ClickException(f"{paper.name} is refused; see `sekisho certificate verify {paper}`")
     console.print(
-        f"[green]✓[/] certificates verified offline 証明書を検証しました: {len(papers)} in {kiosk / 'tray'}",
+        f"[green]✓[/] certificates verified offline 証明書を検証しました: {len(papers)} in {papers[0].parent}",
         highlight=False,
     )

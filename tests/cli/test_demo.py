@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -63,6 +64,14 @@ def test_the_demo_shows_each_outcome_and_verifies_receipt_and_ledger(centre: Pat
         "ledger verified",
     ):
         assert words in said, words
+
+
+@pytest.mark.parametrize("command", ["receipt verify", "certificate verify"])
+def test_what_the_demo_says_to_try_offline_works_as_printed(centre: Path, command: str) -> None:
+    lines = (centre.parent / "said").read_text().splitlines()
+    (printed,) = [line.strip() for line in lines if line.strip().startswith(f"sekisho {command} ")]
+    tried = sekisho(*shlex.split(printed)[1:])
+    assert tried.returncode == 0, tried.stderr
 
 
 def test_the_demo_leaves_nothing_running(centre: Path) -> None:
