@@ -44,6 +44,7 @@ _decode_certificate = msgspec.msgpack.Decoder(_CertificateFields).decode
 _encode = msgspec.msgpack.Encoder().encode
 _text = lru_cache(_KNOWN_MAX)(text_bytes)
 _ARRAY_17: Final = b"\xdc\x00\x11"
+"""Begins every entry without a delivery's place."""
 _SIGNIFIES_CERTIFICATE: Final = b"\xdc\x00\x12\x02"
 """An array of 18 that begins with version 2."""
 _BIN_16: Final = b"\xc4\x10"
@@ -153,7 +154,7 @@ class DueMaker:
             kind, ref = fields[10], fields[16]
             if kind != EntryKind.FIRST:
                 special.append(Reference(stream, height, index, fields[1], fields[3], fields[4], kind, ref))
-            elif delivery is None:
+            elif data.startswith(_ARRAY_17):
                 known[_around(fields)] = _text(fields[1]), said
         due_rows = digest_of(rows) if projected else None
         return Due(stream, height, True, digest_of(claims), due_rows, tuple(special))
